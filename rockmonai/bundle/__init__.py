@@ -1,0 +1,8 @@
+"""Running bundles: where they are, on what they run, and what is checked before they do."""
+
+from rockmonai.bundle.check_config import check_config
+from rockmonai.bundle.device import device
+from rockmonai.bundle.prepare import prepare
+from rockmonai.bundle.running import root, running_workflow
+
+__all__ = ["check_config", "device", "prepare", "root", "running_workflow"]

@@ -1,0 +1,196 @@
+"""Training of a generator by named losses, with or without a discriminator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from ignite.engine import EventEnum
+from monai.engines import Trainer
+from monai.engines.utils import IterationEvents, default_metric_cmp_fn, default_prepare_batch
+from monai.inferers import Inferer, SimpleInferer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from rockmonai.engines.history_pool import HistoryPool
+from rockmonai.engines.precision import amp_dtype, autocast
+from rockmonai.errors import UsageError
+from rockmonai.losses import AdversarialLoss, LossTerm, gradient_penalty
+
+
+class GANTrainer(Trainer):
+    """Trains a generator on pairs: its own loss terms first, an adversarial loss beside them from then on.
+
+    In every iteration the generator predicts once; the discriminator learns to tell this prediction from the label,
+    then the generator learns from the same prediction. The reals are the labels. ``state.output`` holds ``image``,
+    ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, as numbers.
+
+    Args:
+        device: where both networks run.
+        max_epochs: epochs to train.
+        train_data_loader: batches with ``image`` (B, C, *spatial) and ``label`` (B, C, *spatial times scale).
+        network: the generator.
+        optimizer: the generator's optimiser.
+        losses: weighted, named terms of the generator's objective; a term of weight 0 costs nothing.
+        discriminator: maps an image to logits; None trains the generator by ``losses`` alone.
+        d_optimizer: the discriminator's optimiser.
+        adversarial: vanilla, lsgan or wgangp, with its weight and label smoothing.
+        warmup_epochs: epochs at the start in which only ``losses`` count and the discriminator rests.
+        d_steps: discriminator steps for each step of the generator, which learns in every ``d_steps``-th iteration.
+        conditional: show the discriminator the input image beside the prediction or label, as further channels.
+        gradient_penalty_weight: weight of the gradient penalty; 10 is usual with wgangp, 0 leaves it out.
+        pool_size: earlier predictions kept to be shown to the discriminator again; 0 for none.
+        max_grad_norm: gradients of either network are scaled down to this norm; None for no limit.
+        amp: False, True, ``"bf16"`` or ``"fp16"`` (see :func:`rockmonai.engines.amp_dtype`).
+        inferer: how the generator is applied; the default calls it.
+        prepare_batch, postprocessing, key_train_metric, additional_metrics, metric_cmp_fn, train_handlers, decollate:
+            as in :class:`monai.engines.SupervisedTrainer`.
+
+    Raises:
+        UsageError: if a discriminator comes without its optimiser or its loss.
+    """
+
+    def __init__(
+        self,
+        device: torch.device,
+        max_epochs: int,
+        train_data_loader: Iterable,
+        network: nn.Module,
+        optimizer: Optimizer,
+        losses: Sequence[LossTerm],
+        discriminator: nn.Module | None = None,
+        d_optimizer: Optimizer | None = None,
+        adversarial: AdversarialLoss | None = None,
+        warmup_epochs: int = 0,
+        d_steps: int = 1,
+        conditional: bool = False,
+        gradient_penalty_weight: float = 0.0,
+        pool_size: int = 0,
+        max_grad_norm: float | None = None,
+        amp: bool | str = False,
+        inferer: Inferer | None = None,
+        prepare_batch: Callable = default_prepare_batch,
+        postprocessing: Callable | None = None,
+        key_train_metric: dict | None = None,
+        additional_metrics: dict | None = None,
+        metric_cmp_fn: Callable = default_metric_cmp_fn,
+        train_handlers: Sequence | None = None,
+        decollate: bool = True,
+        event_names: list[str | EventEnum | type[EventEnum]] | None = None,
+    ) -> None:
+        if discriminator is not None and (d_optimizer is None or adversarial is None):
+            raise UsageError("A discriminator was given without d_optimizer or adversarial; give all three or none.")
+        device = torch.device(device)
+        self.network = network
+        self.optimizer = optimizer
+        self.losses = [term for term in losses if term.active]
+        self.discriminator = discriminator
+        self.d_optimizer = d_optimizer
+        self.adversarial = adversarial
+        self.warmup_epochs = warmup_epochs
+        self.d_steps = d_steps
+        self.conditional = conditional
+        self.gradient_penalty_weight = gradient_penalty_weight
+        self.pool = HistoryPool(pool_size)
+        self.max_grad_norm = max_grad_norm
+        self.inferer = SimpleInferer() if inferer is None else inferer
+        self.dtype = amp_dtype(amp, device)
+        self.grad_scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
+        super().__init__(
+            device=device,
+            max_epochs=max_epochs,
+            data_loader=train_data_loader,
+            prepare_batch=prepare_batch,
+            postprocessing=postprocessing,
+            key_metric=key_train_metric,
+            additional_metrics=additional_metrics,
+            metric_cmp_fn=metric_cmp_fn,
+            handlers=train_handlers,
+            decollate=decollate,
+            event_names=event_names,
+        )
+        self.state.losses = {}
+
+    def state_objects(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
+        return {"grad_scaler": self.grad_scaler, "pool": self.pool}
+
+    def _iteration(self, engine: Trainer, batchdata: Mapping[str, Tensor]) -> dict:
+        state = self.state
+        image, label = self.prepare_batch(batchdata, state.device, self.non_blocking)[:2]
+        if any(term.needs_input_gradient for term in self.losses):
+            image.requires_grad_()
+        adversarial = self.discriminator is not None and state.epoch > self.warmup_epochs
+        generator_learns = not adversarial or state.iteration % self.d_steps == 0
+        state.losses = {}
+
+        self.network.train()
+        with torch.set_grad_enabled(generator_learns), autocast(self.dtype, state.device):
+            pred = self.inferer(image, self.network)
+        state.output = {"image": image, "label": label, "pred": pred}
+        self.fire_event(IterationEvents.FORWARD_COMPLETED)
+        if adversarial:
+            self._discriminator_step(image, label, pred.detach())
+        if generator_learns:
+            self._generator_step(batchdata, adversarial)
+        self.grad_scaler.update() if self.grad_scaler.is_enabled() else None
+        state.output = {key: value.detach() for key, value in state.output.items()}
+        self.fire_event(IterationEvents.MODEL_COMPLETED)
+        return state.output
+
+    def _discriminator_step(self, image: Tensor, label: Tensor, pred: Tensor) -> None:
+        discriminator, adversarial = self.discriminator, self.adversarial
+        assert discriminator is not None and adversarial is not None and self.d_optimizer is not None
+        discriminator.train()
+        discriminator.requires_grad_(True)
+        real, fake = self._shown(image, label), self.pool(self._shown(image, pred))
+        with autocast(self.dtype, self.state.device):
+            real_logits, fake_logits = discriminator(real), discriminator(fake)
+            loss = adversarial.for_discriminator(real_logits, fake_logits)
+        if self.gradient_penalty_weight:
+            penalty = self.gradient_penalty_weight * gradient_penalty(_bare(discriminator), real, fake.float())
+            self.state.losses["gradient_penalty"] = penalty.item()
+            loss = loss + penalty
+        self.state.losses["discriminator"] = loss.item()
+        self.state.logits = {"real": real_logits.detach().float(), "fake": fake_logits.detach().float()}
+        self._step(self.d_optimizer, loss)
+
+    def _generator_step(self, batchdata: Mapping[str, Any], adversarial: bool) -> None:
+        output = self.state.output
+        tensors = {**batchdata, **output}
+        with autocast(self.dtype, self.state.device):
+            terms = {term.name: term(tensors) for term in self.losses}
+            if adversarial:
+                assert self.discriminator is not None and self.adversarial is not None
+                # Only the generator learns here: the discriminator passes gradients on but collects none.
+                self.discriminator.requires_grad_(False)
+                logits = _bare(self.discriminator)(self._shown(output["image"], output["pred"]))
+                terms["adversarial"] = self.adversarial.for_generator(logits)
+            loss = torch.stack([term.float() for term in terms.values()]).sum()
+        self.state.losses |= {name: term.item() for name, term in terms.items()}
+        output["loss"] = loss
+        self.fire_event(IterationEvents.LOSS_COMPLETED)
+        self._step(self.optimizer, loss)
+        self.fire_event(IterationEvents.BACKWARD_COMPLETED)
+
+    def _shown(self, image: Tensor, picture: Tensor) -> Tensor:
+        """Return what the discriminator sees of a prediction or label."""
+        if not self.conditional:
+            return picture
+        return torch.cat([F.interpolate(image.detach(), size=picture.shape[2:]), picture], dim=1)
+
+    def _step(self, optimizer: Optimizer, loss: Tensor) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        self.grad_scaler.scale(loss).backward()
+        if self.max_grad_norm is not None:
+            self.grad_scaler.unscale_(optimizer)
+            nn.utils.clip_grad_norm_(chain(*(group["params"] for group in optimizer.param_groups)), self.max_grad_norm)
+        self.grad_scaler.step(optimizer)
+
+
+def _bare(network: nn.Module) -> nn.Module:
+    """Return the network inside a DistributedDataParallel wrapper, whose hooks must see one backward a step."""
+    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network

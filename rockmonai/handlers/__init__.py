@@ -1,0 +1,30 @@
+"""Ignite handlers: what happens around a training or an evaluation."""
+
+from rockmonai.handlers.checkpoint_file import load_weights, newest_checkpoint, read_checkpoint, write_checkpoint
+from rockmonai.handlers.checkpoints import Checkpoints
+from rockmonai.handlers.collapse_monitor import CollapseMonitor
+from rockmonai.handlers.history import History
+from rockmonai.handlers.keyed_randomness import KeyedRandomness
+from rockmonai.handlers.previews import Previews
+from rockmonai.handlers.progress import Progress
+from rockmonai.handlers.save_volume import SaveVolume
+from rockmonai.handlers.scores import Scores
+from rockmonai.handlers.stop_on_nan import StopOnNaN
+from rockmonai.handlers.weights import LoadWeights
+
+__all__ = [
+    "Checkpoints",
+    "CollapseMonitor",
+    "History",
+    "KeyedRandomness",
+    "LoadWeights",
+    "Previews",
+    "Progress",
+    "SaveVolume",
+    "Scores",
+    "StopOnNaN",
+    "load_weights",
+    "newest_checkpoint",
+    "read_checkpoint",
+    "write_checkpoint",
+]

@@ -1,0 +1,160 @@
+"""Keeps a training safe: resumable checkpoints, the best model, and a stop that loses nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ignite.engine import Engine, Events
+from torch import nn
+
+from rockmonai.errors import ModelError, Stopped
+from rockmonai.handlers.checkpoint_file import newest_checkpoint, remove_checkpoint, write_checkpoint
+from rockmonai.handlers.stop_signals import StopSignals
+
+logger = logging.getLogger("rockmonai")
+
+
+class Checkpoints:
+    """Saves everything a run needs to continue bit for bit, and the best generator as ``model.pt``.
+
+    A checkpoint holds the objects of ``objects``, what the trainer adds (scaler, pool), the counters, the record of the
+    run and the best metric so far. ``model.pt`` holds the network's weights at the best validation. While only the
+    pixel losses count (``warmup_epochs``), the best goes to ``model_warmup.pt`` instead: an adversarial training that
+    pays in PSNR for sharpness would otherwise never be kept.
+
+    SIGTERM, SIGINT and SIGUSR1 end the run after the iteration in progress, with a checkpoint and exit code 75.
+
+    Args:
+        ckpt_dir: folder for ``checkpoint_<iteration>.pt`` and ``model.pt``.
+        network: whose weights make ``model.pt``.
+        objects: what else a run consists of, by name: networks, optimisers, schedulers.
+        validator: evaluator whose key metric tells which model is best (larger is better).
+        warmup_epochs: the trainer's epochs without a discriminator.
+        interval: epochs between checkpoints.
+        iterations: also save after every so many iterations; None saves at the end of epochs only.
+        keep: checkpoints kept; the oldest is removed once the newest is verified.
+        resume: continue from the newest whole checkpoint of ``ckpt_dir``.
+    """
+
+    def __init__(
+        self,
+        ckpt_dir: str,
+        network: nn.Module,
+        objects: Mapping[str, Any],
+        validator: Engine | None = None,
+        warmup_epochs: int = 0,
+        interval: int = 1,
+        iterations: int | None = None,
+        keep: int = 2,
+        resume: bool = False,
+    ) -> None:
+        self.folder = Path(ckpt_dir)
+        self.network = network
+        self.objects = {"network": network, **objects}
+        self.validator = validator
+        self.warmup_epochs = warmup_epochs
+        self.interval = interval
+        self.iterations = iterations
+        self.keep = keep
+        self.resume = resume
+        self.signals = StopSignals()
+
+    def attach(self, engine: Engine) -> None:
+        """Follow ``engine``, a trainer."""
+        engine.state.best = {}
+        engine.state_dict_user_keys.append("best")
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def save(self, engine: Engine) -> None:
+        """Write a checkpoint of this moment and remove those beyond ``keep``."""
+        if engine.state.rank > 0:
+            return
+        objects = {name: thing.state_dict() for name, thing in self._things(engine).items()}
+        path = self.folder / f"checkpoint_{engine.state.iteration:08d}.pt"
+        write_checkpoint(objects | {"trainer": dict(engine.state_dict())}, path)
+        for old in sorted(self.folder.glob("checkpoint_*.pt"))[: -self.keep]:
+            remove_checkpoint(old)
+
+    def _start(self, engine: Engine) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not engine.has_event_handler(self._end_epoch):
+            # Registered this late, they follow every other handler, and what they save includes its work.
+            engine.add_event_handler(Events.ITERATION_COMPLETED, self._end_iteration)
+            engine.add_event_handler(Events.EPOCH_COMPLETED, self._end_epoch)
+        self.signals.listen()
+        newest = newest_checkpoint(self.folder) if self.resume else None
+        if newest is not None:
+            self._restore(engine, *newest)
+        elif self.resume:
+            logger.info("no checkpoint in %s yet: starting from the beginning", self.folder)
+
+    def _restore(self, engine: Engine, path: Path, content: dict) -> None:
+        things = self._things(engine)
+        absent = [name for name in (*things, "trainer") if name not in content]
+        if absent:
+            raise ModelError(f"{path} holds no {', '.join(absent)}: it belongs to another kind of training.")
+        for name, thing in things.items():
+            try:
+                thing.load_state_dict(content[name])
+            except (RuntimeError, ValueError) as error:
+                raise ModelError(f"'{name}' of {path} does not fit this config ({str(error).splitlines()[0]})") from error
+        max_epochs, epoch_length = engine.state.max_epochs, engine.state.epoch_length
+        if content["trainer"]["epoch_length"] != epoch_length:
+            raise ModelError(
+                f"{path} was written with epoch_length {content['trainer']['epoch_length']}, this run has {epoch_length}; "
+                "resume with the same number."
+            )
+        # The number of epochs is the one thing that a resumed run may change.
+        engine.load_state_dict(content["trainer"] | {"max_epochs": max(max_epochs, 1)})
+        if engine.state.epoch > max_epochs:
+            raise ModelError(f"{path} is from epoch {engine.state.epoch}, later than the {max_epochs} epochs asked for.")
+        logger.info("resumed at epoch %d, iteration %d from %s", engine.state.epoch, engine.state.iteration, path.name)
+
+    def _end_iteration(self, engine: Engine) -> None:
+        iteration, epoch_length = engine.state.iteration, engine.state.epoch_length
+        if iteration % epoch_length == 0:
+            return  # The epoch's own handlers come first: a checkpoint between them would lose their work.
+        if self.signals.received is not None:
+            self._stop(engine)
+        elif self.iterations and iteration % self.iterations == 0:
+            self.save(engine)
+
+    def _end_epoch(self, engine: Engine) -> None:
+        self._keep_best(engine)
+        if self.signals.received is not None:
+            self._stop(engine)
+        elif engine.state.epoch % self.interval == 0 or engine.state.epoch == engine.state.max_epochs:
+            self.save(engine)
+
+    def _keep_best(self, engine: Engine) -> None:
+        validator, best = self.validator, engine.state.best
+        if engine.state.rank > 0 or validator is None or validator.state.epoch != engine.state.epoch:
+            return
+        value = float(validator.state.metrics[validator.state.key_metric_name])
+        warm = engine.state.epoch <= self.warmup_epochs < engine.state.max_epochs
+        name = "model_warmup.pt" if warm else "model.pt"
+        if value > best.get(name, -float("inf")):
+            write_checkpoint(self.network.state_dict(), self.folder / name)
+            best[name] = value
+
+    def _finish(self, engine: Engine) -> None:
+        self.signals.restore()
+        if engine.state.rank == 0 and "model.pt" not in engine.state.best:
+            write_checkpoint(self.network.state_dict(), self.folder / "model.pt")
+
+    def _stop(self, engine: Engine) -> None:
+        assert self.signals.received is not None
+        self.save(engine)
+        self.signals.restore()
+        raise Stopped(
+            f"Stopped by {self.signals.received.name} at epoch {engine.state.epoch}, iteration "
+            f"{engine.state.iteration}; run the same command with --resume true to continue."
+        )
+
+    def _things(self, engine: Engine) -> dict[str, Any]:
+        extra = engine.state_objects() if hasattr(engine, "state_objects") else {}
+        return self.objects | extra

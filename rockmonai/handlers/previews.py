@@ -1,0 +1,80 @@
+"""Pictures of a validation: input, prediction, target and error side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from torch import Tensor
+
+from rockmonai.volumes import atomic_write
+
+ERROR_GAIN = 4
+
+
+class Previews:
+    """Saves one PNG a validation: a row for each of the first images, the middle slice of a volume.
+
+    Args:
+        output_dir: the pictures go to its folder ``previews``.
+        rows: number of images shown.
+        prefix: beginning of the file names.
+    """
+
+    def __init__(self, output_dir: str, rows: int = 4, prefix: str = "epoch") -> None:
+        self.folder = Path(output_dir) / "previews"
+        self.rows = rows
+        self.prefix = prefix
+        self.shown: list[np.ndarray] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Follow ``engine``, an evaluator with decollated outputs ``image``, ``pred`` and ``label`` in [-1, 1]."""
+        if engine.state.rank > 0:
+            return
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
+        engine.add_event_handler(Events.COMPLETED, self._save)
+
+    def _start(self, engine: Engine) -> None:
+        self.shown = []
+
+    def _collect(self, engine: Engine) -> None:
+        self.shown += [preview_row(item) for item in engine.state.output[: self.rows - len(self.shown)]]
+
+    def _save(self, engine: Engine) -> None:
+        if self.shown:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sheet = contact_sheet(self.shown, ["input", "prediction", "target", f"error x{ERROR_GAIN}"])
+            with atomic_write(self.folder / f"{self.prefix}_{engine.state.epoch:03d}.png") as path:
+                sheet.save(path, format="PNG")
+
+
+def preview_row(item: Mapping[str, Tensor]) -> np.ndarray:
+    """Return ``item`` as one strip of grey levels, shape (H, 4 W), uint8: image | pred | label | error."""
+    image, pred, label = (_middle_slice(item[key]) for key in ("image", "pred", "label"))
+    image = torch.nn.functional.interpolate(image[None, None], size=label.shape)[0, 0]
+    error = ERROR_GAIN * (pred - label).abs() - 1
+    strip = torch.cat([image, pred, label, error], dim=1)
+    return ((strip + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def contact_sheet(rows: Sequence[np.ndarray], titles: Sequence[str]):
+    """Return a PIL image: ``rows`` below each other (cut to the narrowest), with a caption above each column."""
+    from PIL import Image, ImageDraw
+
+    width = min(row.shape[1] for row in rows)
+    body = np.concatenate([row[:, :width] for row in rows])
+    sheet = Image.new("L", (width, body.shape[0] + 14), 255)
+    sheet.paste(Image.fromarray(body), (0, 14))
+    for column, title in enumerate(titles):
+        ImageDraw.Draw(sheet).text((column * width // len(titles) + 4, 1), title, fill=0)
+    return sheet
+
+
+def _middle_slice(image: Tensor) -> Tensor:
+    """Return the first channel of (C, [Z,] Y, X) as (Y, X), at the middle of Z."""
+    plane = image.detach().float().cpu()[0]
+    return plane[plane.shape[0] // 2] if plane.ndim == 3 else plane

@@ -1,0 +1,51 @@
+"""What a person sees while a network trains: a bar with the named losses."""
+
+from __future__ import annotations
+
+from ignite.engine import Engine, Events
+from tqdm import tqdm
+
+
+class Progress:
+    """Shows a bar for every epoch with the current value of each named loss (on the first rank only)."""
+
+    def __init__(self) -> None:
+        self.bar: tqdm | None = None
+
+    def attach(self, engine: Engine) -> None:
+        """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
+        if engine.state.rank > 0:
+            return
+        engine.add_event_handler(Events.EPOCH_STARTED, self._open)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
+        # The bar must be complete before a validation prints its scores below it.
+        engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=_ends_epoch), self._close)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+
+    def _open(self, engine: Engine) -> None:
+        state = engine.state
+        self.bar = tqdm(
+            total=state.epoch_length,
+            initial=state.iteration % state.epoch_length,
+            desc=f"epoch {state.epoch}/{state.max_epochs}",
+            unit="it",
+            dynamic_ncols=True,
+        )
+
+    def _advance(self, engine: Engine) -> None:
+        assert self.bar is not None
+        self.bar.set_postfix({name: f"{value:.4g}" for name, value in engine.state.losses.items()}, refresh=False)
+        self.bar.update()
+
+    def _close(self, engine: Engine) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def _fail(self, engine: Engine, error: BaseException) -> None:
+        self._close(engine)
+        raise error
+
+
+def _ends_epoch(engine: Engine, event: int) -> bool:
+    return event % engine.state.epoch_length == 0

@@ -1,0 +1,41 @@
+"""Ends a training whose losses have left the finite numbers, before it can harm a checkpoint."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ignite.engine import Engine, Events
+
+from rockmonai.errors import NumericalError
+
+
+class StopOnNaN:
+    """Raises at the first iteration whose losses hold NaN or infinity, naming the last good checkpoint.
+
+    Args:
+        ckpt_dir: where the run keeps its checkpoints.
+    """
+
+    def __init__(self, ckpt_dir: str) -> None:
+        self.folder = Path(ckpt_dir)
+
+    def attach(self, engine: Engine) -> None:
+        """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+
+    def __call__(self, engine: Engine) -> None:
+        """Check the losses of the iteration just completed.
+
+        Raises:
+            NumericalError: if one of them is not finite.
+        """
+        bad = {name: value for name, value in engine.state.losses.items() if not math.isfinite(value)}
+        if bad:
+            name, value = next(iter(bad.items()))
+            good = sorted(self.folder.glob("checkpoint_*.pt"))
+            last = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
+            raise NumericalError(
+                f"The {name} loss is {value} at epoch {engine.state.epoch}, iteration {engine.state.iteration}; {last}. "
+                "Lower lr, set max_grad_norm, or train without amp."
+            )

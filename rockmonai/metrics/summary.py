@@ -1,0 +1,30 @@
+"""How values of single images become one number with its uncertainty."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+
+from rockmonai.errors import DataError
+
+
+def mean_sem(values: torch.Tensor | Sequence[float]) -> tuple[float, float]:
+    """Return the mean of ``values`` and its standard error.
+
+    The standard error is the sample's standard deviation over the square root of the count; NaN for a single value,
+    which tells nothing about its spread, and where a value is infinite.
+
+    Args:
+        values: one number per image, any shape.
+
+    Raises:
+        DataError: when there are none.
+    """
+    sample = torch.as_tensor(values, dtype=torch.float64).flatten()
+    count = len(sample)
+    if count == 0:
+        raise DataError("There is no mean of no values: no image was judged; check the evaluation's data set.")
+    sem = sample.std().item() / math.sqrt(count) if count > 1 else math.nan
+    return sample.mean().item(), sem

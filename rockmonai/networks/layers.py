@@ -1,0 +1,59 @@
+"""The layers that our networks share, in two and three dimensions."""
+
+from __future__ import annotations
+
+from monai.networks.blocks import SubpixelUpsample
+from monai.networks.layers import Conv
+from monai.networks.layers.utils import get_norm_layer
+from monai.utils import ensure_tuple
+from torch import nn
+
+from rockmonai.errors import UsageError
+
+
+def same_convolution(
+    spatial_dims: int,
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    bias: bool = True,
+    padding_mode: str = "reflect",
+) -> nn.Module:
+    """Return a stride-1 convolution whose output is as large as its input.
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the input.
+        out_channels: channels of the output.
+        kernel: side of the kernel, odd.
+        bias: whether the convolution adds a bias.
+        padding_mode: ``"reflect"`` mirrors the image at its border (every side must then be longer than
+            ``kernel // 2``), ``"zeros"`` surrounds it with zeros.
+
+    Raises:
+        UsageError: for an even kernel, which has no centre.
+    """
+    if kernel % 2 == 0:
+        raise UsageError(f"A convolution that keeps the size needs an odd kernel, found {kernel}: use {kernel + 1}.")
+    return Conv[Conv.CONV, spatial_dims](
+        in_channels, out_channels, kernel, padding=kernel // 2, bias=bias, padding_mode=padding_mode
+    )
+
+
+def normalisation(norm: str | tuple | None, spatial_dims: int, channels: int) -> nn.Module:
+    """Return MONAI's normalisation layer of the name ``norm``, or one that does nothing for ``None``."""
+    return get_norm_layer(norm, spatial_dims, channels) if norm else nn.Identity()
+
+
+def bias_before(norm: str | tuple | None) -> bool:
+    """Return whether a convolution followed by ``norm`` has a bias: batch norm brings its own, nothing else does."""
+    return str(ensure_tuple(norm)[0]).lower() != "batch"
+
+
+def pixel_shuffle(spatial_dims: int, factor: int) -> nn.Module:
+    """Return the rearrangement of every ``factor ** spatial_dims`` channels into one channel on a finer grid.
+
+    Shi et al., https://arxiv.org/abs/1609.05158.
+    """
+    # By default MONAI would blur the result with a pooling.
+    return SubpixelUpsample(spatial_dims, None, scale_factor=factor, conv_block=None, apply_pad_pool=False)

@@ -1,0 +1,149 @@
+"""SRResNet, the generator of SRGAN: residual blocks on the coarse grid, sub-pixel convolutions to the fine one."""
+
+from __future__ import annotations
+
+import torch
+from monai.networks.layers.utils import get_act_layer
+from torch import nn
+
+from rockmonai.errors import UsageError
+from rockmonai.networks.init import init_weights
+from rockmonai.networks.layers import bias_before, normalisation, pixel_shuffle, same_convolution
+
+
+class SRResNet(nn.Module):
+    """Returns an image or volume that is ``scale`` times finer per axis.
+
+    Ledig et al., Photo-realistic single image super-resolution using a generative adversarial network,
+    https://arxiv.org/abs/1609.04802, with mirrored borders, in two or three dimensions: a wide convolution, residual
+    blocks spanned by one long skip, upsampling, a wide convolution. Its receptive field is finite, so that large
+    volumes can be tiled exactly, unless ``norm`` measures the image itself (instance, group).
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the coarse image.
+        out_channels: channels of the fine image.
+        width: channels inside; cost grows with its square.
+        blocks: number of residual blocks.
+        scale: factor per axis.
+        norm: MONAI's name of the normalisation, such as ``"batch"`` or ``"instance"``; ``None`` for none.
+            Convolutions have a bias unless it is batch norm; the last one always has.
+        dropout: probability inside the residual blocks.
+        upsampling: ``"stepwise"`` doubles the grid with learned steps and computes the image on the fine grid, as
+            published; ``"direct"`` computes all ``scale ** spatial_dims`` fine voxels of a coarse one at once, in
+            about a quarter of the time at ``scale=4``.
+        activation: MONAI's name of the activation; ``"prelu"`` learns one slope a layer.
+        final: activation of the output, ``"tanh"`` for images in [-1, 1]; ``None`` leaves it unbounded.
+        residual: predict the difference from the interpolated input (bicubic in 2D, trilinear in 3D) instead of the
+            image itself; a small network then learns in minutes. Needs ``final=None`` and equal channels.
+        head_kernel: side of the first kernel, odd; a mirrored border needs images wider than half of it.
+        tail_kernel: side of the last kernel, odd.
+        init: how the weights start, see :func:`rockmonai.networks.init_weights`.
+        init_gain: its gain.
+
+    Shapes:
+        ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [scale Z,] scale Y, scale X)``.
+
+    Raises:
+        UsageError: for a scale or a combination of options that has no network.
+    """
+
+    def __init__(
+        self,
+        spatial_dims: int = 2,
+        in_channels: int = 1,
+        out_channels: int = 1,
+        width: int = 64,
+        blocks: int = 9,
+        scale: int = 4,
+        norm: str | tuple | None = "batch",
+        dropout: float = 0.0,
+        upsampling: str = "stepwise",
+        activation: str | tuple = "prelu",
+        final: str | None = "tanh",
+        residual: bool = False,
+        head_kernel: int = 9,
+        tail_kernel: int = 7,
+        init: str = "normal",
+        init_gain: float = 0.02,
+    ) -> None:
+        super().__init__()
+        _check(scale, upsampling, residual, final, in_channels, out_channels)
+        bias = bias_before(norm)
+        direct = upsampling == "direct"
+        doublings = 0 if direct else scale.bit_length() - 1
+
+        self.head = nn.Sequential(
+            same_convolution(spatial_dims, in_channels, width, head_kernel, bias), get_act_layer(activation)
+        )
+        self.body = nn.Sequential(
+            *(ResidualBlock(spatial_dims, width, norm, dropout, activation) for _ in range(blocks)),
+            same_convolution(spatial_dims, width, width, bias=bias),
+            normalisation(norm, spatial_dims, width),
+        )
+        self.upsample = nn.Sequential(*(Doubling(spatial_dims, width, bias, activation) for _ in range(doublings)))
+        tail_channels = out_channels * scale**spatial_dims if direct else out_channels
+        self.tail = nn.Sequential(
+            same_convolution(spatial_dims, width, tail_channels, tail_kernel),
+            pixel_shuffle(spatial_dims, scale) if direct else nn.Identity(),
+            get_act_layer(final) if final else nn.Identity(),
+        )
+        mode = "bicubic" if spatial_dims == 2 else "trilinear"
+        self.interpolate = nn.Upsample(scale_factor=float(scale), mode=mode) if residual else None
+        init_weights(self, init, init_gain)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the fine image of a coarse ``image``."""
+        features = self.head(image)
+        pred = self.tail(self.upsample(features + self.body(features)))
+        if self.interpolate is not None:
+            pred = pred + self.interpolate(image)
+        return pred
+
+
+class ResidualBlock(nn.Module):
+    """Returns its input plus two normalised convolutions of it; the shape stays."""
+
+    def __init__(
+        self, spatial_dims: int, width: int, norm: str | tuple | None, dropout: float, activation: str | tuple
+    ) -> None:
+        super().__init__()
+        bias = bias_before(norm)
+        self.residual = nn.Sequential(
+            same_convolution(spatial_dims, width, width, bias=bias),
+            normalisation(norm, spatial_dims, width),
+            get_act_layer(activation),
+            nn.Dropout(dropout) if dropout else nn.Identity(),
+            same_convolution(spatial_dims, width, width, bias=bias),
+            normalisation(norm, spatial_dims, width),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``features`` plus what the block adds to them."""
+        return features + self.residual(features)
+
+
+class Doubling(nn.Sequential):
+    """Returns features on a grid twice as fine."""
+
+    def __init__(self, spatial_dims: int, width: int, bias: bool, activation: str | tuple) -> None:
+        super().__init__(
+            same_convolution(spatial_dims, width, width * 2**spatial_dims, bias=bias, padding_mode="zeros"),
+            pixel_shuffle(spatial_dims, 2),
+            get_act_layer(activation),
+        )
+
+
+def _check(scale: int, upsampling: str, residual: bool, final: str | None, in_channels: int, out_channels: int) -> None:
+    if upsampling not in ("stepwise", "direct"):
+        raise UsageError(f"SRResNet upsamples 'stepwise' or 'direct', not '{upsampling}'.")
+    if scale < 1 or (upsampling == "stepwise" and scale & (scale - 1)):
+        raise UsageError(
+            f"SRResNet cannot reach scale {scale} by doubling: choose 1, 2, 4 or 8, or upsampling='direct', "
+            "which takes any positive integer."
+        )
+    if residual and (final or in_channels != out_channels):
+        raise UsageError(
+            "A residual SRResNet adds its output to its input, which needs final=null and equal channels; "
+            f"found final={final!r}, {in_channels} channels in and {out_channels} out."
+        )

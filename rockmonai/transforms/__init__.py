@@ -1,0 +1,66 @@
+"""What happens to a scan between the file and the network: dictionary transforms in MONAI's style."""
+
+from rockmonai.transforms.acceptance import MinFraction
+from rockmonai.transforms.blur import RandBlurd, blur
+from rockmonai.transforms.class_grey import ClassGreyd, class_grey
+from rockmonai.transforms.contrast import (
+    CLAHEd,
+    Contrastd,
+    Gammad,
+    QuantileStretchd,
+    Standardised,
+    central_range,
+    clahe,
+    contrast,
+    gamma,
+    standardise,
+)
+from rockmonai.transforms.crop import RandPairedCropd
+from rockmonai.transforms.decimation import Bicubicd, Decimated
+from rockmonai.transforms.degradation import Degraded
+from rockmonai.transforms.intensity import Finited, GreyToUnitd, UnitToGreyd, from_unit, grey_limits, to_unit
+from rockmonai.transforms.multisampling import RandMultiSampled, Round, multi_sample
+from rockmonai.transforms.noise import RandNoised, noise
+from rockmonai.transforms.opening import OpenVolumed
+from rockmonai.transforms.resampling import gaussian_blur, resample
+from rockmonai.transforms.symmetry import RandSymmetryd, Symmetry, symmetries, transformed
+
+__all__ = [
+    "Bicubicd",
+    "CLAHEd",
+    "ClassGreyd",
+    "Contrastd",
+    "Decimated",
+    "Degraded",
+    "Finited",
+    "Gammad",
+    "GreyToUnitd",
+    "MinFraction",
+    "OpenVolumed",
+    "QuantileStretchd",
+    "RandBlurd",
+    "RandMultiSampled",
+    "RandNoised",
+    "RandPairedCropd",
+    "RandSymmetryd",
+    "Round",
+    "Standardised",
+    "Symmetry",
+    "UnitToGreyd",
+    "blur",
+    "central_range",
+    "clahe",
+    "class_grey",
+    "contrast",
+    "from_unit",
+    "gamma",
+    "gaussian_blur",
+    "grey_limits",
+    "multi_sample",
+    "noise",
+    "resample",
+    "standardise",
+    "symmetries",
+    "to_unit",
+    "transformed",
+]

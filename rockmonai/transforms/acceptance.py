@@ -1,0 +1,45 @@
+"""Rules that decide whether a random window is worth training on."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+
+import torch
+from monai.config import KeysCollection
+from monai.utils import ensure_tuple
+
+from rockmonai.transforms.resampling import resample
+
+
+class MinFraction:
+    """Accepts a window of which enough voxels are positive in some keys and zero in others, all at once.
+
+    For a pair with charging artefacts ``MinFraction(0.95, zero="charge")`` wants at most 5 % charged pixels, and
+    ``MinFraction(0.75, positive=["image", "label"], zero="charge")`` at least 75 % that show rock on both sides and are
+    not charged. The conditions are combined by a logical AND, never by multiplying greys.
+
+    Args:
+        fraction: smallest fraction of the voxels, from 0 to 1.
+        positive: keys that must be above zero.
+        zero: keys that must be zero.
+    """
+
+    def __init__(self, fraction: float, positive: KeysCollection = (), zero: KeysCollection = ()) -> None:
+        self.fraction = fraction
+        self.positive = ensure_tuple(positive)
+        self.zero = ensure_tuple(zero)
+
+    def measure(self, window: Mapping[Hashable, torch.Tensor]) -> float:
+        """Return the fraction of voxels that meet all conditions, on the grid of the largest key.
+
+        Args:
+            window: one tensor (C, *spatial) for each key, a voxel is positive or zero where all its channels are.
+        """
+        conditions = [(window[key].float() > 0).all(0) for key in self.positive]
+        conditions += [(window[key] == 0).all(0) for key in self.zero]
+        size = max(conditions, key=torch.numel).shape
+        return float(torch.stack([resample(met, size, "nearest") for met in conditions]).all(0).float().mean())
+
+    def __repr__(self) -> str:
+        names = [*(f"{key} > 0" for key in self.positive), *(f"{key} = 0" for key in self.zero)]
+        return f"{' and '.join(names)} in {self.fraction:.0%} of the voxels"

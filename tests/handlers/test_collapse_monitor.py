@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from rockmonai.errors import NumericalError
+from rockmonai.handlers import CollapseMonitor, StopOnNaN
+from rockmonai.losses import AdversarialLoss
+
+
+def iteration(number, real=0.3, fake=-0.3, pred_std=1.0, mode="vanilla", adversarial=1.0, discriminator=0.6, spread=1.0):
+    torch.manual_seed(number)
+    label = torch.randn(2, 1, 16, 16)
+    state = SimpleNamespace(
+        iteration=number,
+        epoch=1,
+        losses={"adversarial": adversarial, "discriminator": discriminator},
+        logits={"real": real + spread * torch.randn(200), "fake": fake + spread * torch.randn(200)},
+        output={"pred": pred_std * label, "label": label},
+    )
+    return SimpleNamespace(state=state, adversarial=AdversarialLoss(mode))
+
+
+def watch(monitor, count=10, **kwargs):
+    for number in range(count):
+        monitor(iteration(number, **kwargs))
+
+
+def test_a_fair_game_is_not_disturbed(caplog):
+    watch(CollapseMonitor(window=5), 20)
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("signs", "words"),
+    [
+        ({"real": 9.0, "fake": -9.0}, "right in 100.0% of all cases"),
+        ({"discriminator": 0.001}, "its loss is 0.001"),
+        ({"pred_std": 0.2}, "vary 0.20 times"),
+        ({"pred_std": 0.2, "mode": "wgangp"}, "vary 0.20 times"),
+    ],
+)
+def test_each_sign_of_collapse_is_told_with_its_figure(caplog, signs, words):
+    with caplog.at_level(logging.WARNING, "rockmonai"):
+        watch(CollapseMonitor(window=10), 10, **signs)
+    assert words in caplog.text
+
+
+def test_a_rising_adversarial_loss_is_told(caplog):
+    monitor = CollapseMonitor(window=5)
+    watch(monitor, 5, adversarial=1.0)
+    watch(monitor, 5, adversarial=5.0)
+    assert "rose from 1 to 5" in caplog.text
+
+
+def test_it_stops_only_when_asked_and_after_its_patience():
+    monitor = CollapseMonitor(window=5, patience=2, stop=True)
+    watch(monitor, 5, pred_std=0.1)
+    with pytest.raises(NumericalError, match="collapsing"):
+        watch(monitor, 5, pred_std=0.1)
+
+
+def test_warm_up_is_not_judged():
+    engine = iteration(0)
+    engine.state.losses = {"pixel": 1.0}
+    monitor = CollapseMonitor(window=1)
+    monitor(engine)
+    assert monitor.samples == []
+
+
+def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
+    (tmp_path / "checkpoint_00000012.pt").touch()
+    engine = iteration(20)
+    StopOnNaN(str(tmp_path))(engine)
+    engine.state.losses["pixel"] = float("nan")
+    with pytest.raises(NumericalError, match=r"pixel loss is nan at epoch 1, iteration 20; .*checkpoint_00000012.pt"):
+        StopOnNaN(str(tmp_path))(engine)

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine
+from monai.engines import SupervisedEvaluator
+from skimage.metrics import peak_signal_noise_ratio
+
+from rockmonai.errors import DataError, NumericalError
+from rockmonai.metrics import PSNR, SSIM
+
+
+def evaluate(batches: list[dict], decollate: bool = True) -> SupervisedEvaluator:
+    evaluator = SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=batches,
+        network=torch.nn.Identity(),
+        key_val_metric={"psnr": PSNR()},
+        additional_metrics={"ssim": SSIM()},
+        decollate=decollate,
+    )
+    evaluator.run()
+    return evaluator
+
+
+@pytest.fixture(name="batches")
+def _batches() -> list[dict]:
+    torch.manual_seed(0)
+    return [{"image": torch.rand(count, 1, 16, 16), "label": torch.rand(count, 1, 16, 16)} for count in (2, 1)]
+
+
+@pytest.mark.parametrize("decollate", [True, False])
+def test_an_evaluator_keeps_the_value_of_every_image(batches, decollate):
+    state = evaluate(batches, decollate).state
+    expected = [
+        peak_signal_noise_ratio(label.numpy(), image.numpy(), data_range=2)
+        for batch in batches
+        for image, label in zip(batch["image"], batch["label"], strict=True)
+    ]
+    assert state.metric_details["psnr"].flatten().tolist() == pytest.approx(expected, abs=1e-4)
+    assert state.metrics["psnr"] == pytest.approx(sum(expected) / 3, abs=1e-4)
+    assert state.metric_details["ssim"].shape == (3, 1)
+
+
+def test_a_second_evaluation_starts_from_nothing(batches):
+    evaluator = evaluate(batches)
+    first = evaluator.state.metrics["psnr"]
+    evaluator.run()
+    assert evaluator.state.metrics["psnr"] == first
+    assert len(evaluator.state.metric_details["psnr"]) == 3
+
+
+@pytest.mark.parametrize(("key", "named"), [("image", "pred"), ("label", "label")])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_an_image_that_is_not_finite_stops_the_evaluation(batches, key, named, value):
+    batches[0][key][1, 0, 3, :2] = value
+    with pytest.raises(NumericalError, match=f"2 of the 256 values of '{named}' are NaN or infinite"):
+        evaluate(batches)
+
+
+def test_a_perfect_image_counts_as_infinite(batches):
+    batches[0]["label"][0] = batches[0]["image"][0]
+    assert evaluate(batches).state.metrics["psnr"] == math.inf
+
+
+def test_other_keys_can_be_compared():
+    engine = Engine(lambda *_: [{"image": torch.zeros(1, 4, 4), "label": torch.full((1, 4, 4), 2.0)}])
+    PSNR(of="image", against="label", data_range=2).attach(engine, "before")
+    assert engine.run([0]).metrics["before"] == pytest.approx(0, abs=1e-6)
+
+
+def test_unequal_shapes_are_refused(batches):
+    batches[0]["label"] = torch.rand(2, 1, 1, 16)
+    with pytest.raises(DataError, match="Only images of one shape"):
+        evaluate(batches)
+
+
+def test_an_evaluation_of_nothing_is_refused():
+    with pytest.raises(DataError, match="No image was judged"):
+        PSNR().compute()
