@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import numpy as np
 import pytest
-import tifffile
 import torch
+
+from tests.bundles.runs import write_small_set
 
 PROJECT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # the tests of one machine run side by side
@@ -32,13 +32,5 @@ def real_data():
 
 @pytest.fixture
 def small_set(tmp_path):
-    """A data set of tiny textured pairs: 3 + 2 + 2 images of 48x48, x2."""
-    rng = np.random.default_rng(0)
-    for split, count in {"train": 3, "validation": 2, "test": 2}.items():
-        for modality in ("image", "label"):
-            (tmp_path / "set" / split / modality).mkdir(parents=True)
-        for number in range(count):
-            coarse = rng.integers(0, 255, (24, 24), dtype=np.uint8)
-            tifffile.imwrite(tmp_path / "set" / split / "image" / f"rock{number}.tif", coarse)
-            tifffile.imwrite(tmp_path / "set" / split / "label" / f"rock{number}.tif", coarse.repeat(2, 0).repeat(2, 1))
-    return tmp_path / "set"
+    """A data set of tiny textured pairs."""
+    return write_small_set(tmp_path / "set")

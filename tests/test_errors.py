@@ -36,7 +36,8 @@ def test_other_errors_keep_their_trace_and_exit_code():
 
 
 def test_sentence_survives_the_traceback_text_of_a_dataloader_worker():
-    home = DataError("Caught DataError in DataLoader worker process 0.\nTraceback ...\nrockmonai.errors.DataError: Too small.\n")
+    sent = "Caught DataError in DataLoader worker process 0.\nTraceback ...\nrockmonai.errors.DataError: Too small.\n"
+    home = DataError(sent)
     assert home.sentence == "Too small."
 
 

@@ -30,7 +30,7 @@ def check_config(config: Mapping[str, Any], entry_points: Iterable[str] = ("init
     Raises:
         UsageError: at the first unknown key or argument, with the nearest known one.
     """
-    tables = (TrainProperties, InferProperties, MetaProperties)
+    tables: tuple[Mapping[str, Any], ...] = (TrainProperties, InferProperties, MetaProperties)
     properties = {p[BundlePropertyConfig.ID].replace(ID_SEP_KEY, "#") for table in tables for p in table.values()}
     used = set(entry_points) | properties | _references(config)
     known = [key for key, _ in _leaves(config)]

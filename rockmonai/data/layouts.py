@@ -36,7 +36,9 @@ def find_records(dataset_dir: Path, split: str, folders: Mapping[str, str], hold
         DataError: if nothing is found, or an image has no partner.
     """
     if not dataset_dir.exists() and "::" not in dataset_dir.name:
-        raise DataError(f"There is no data set {dataset_dir}; pass --dataset_dir with a folder, a volume or a .json list.")
+        raise DataError(
+            f"There is no data set {dataset_dir}; pass --dataset_dir with a folder, a volume or a .json list."
+        )
     if dataset_dir.suffix == ".json":
         return _from_list(dataset_dir, split, folders)
     if not dataset_dir.is_dir() or dataset_dir.name.endswith(".zarr"):
@@ -68,8 +70,13 @@ def match(folders: Mapping[str, Path]) -> list[Record]:
         if alone:
             others = ", ".join(sorted(str(folders[k]) for k in folders if folders[k] != folders[key]))
             shown = ", ".join(files[name].name for name in alone[:10]) + (", ..." if len(alone) > 10 else "")
-            raise DataError(f"{len(alone)} of {len(files)} images in {folders[key]} have no partner in {others}: {shown}.")
-    return [{"name": name, **{key: str(files[name]) for key, files in named.items()}} for name in sorted(everywhere, key=natural_key)]
+            raise DataError(
+                f"{len(alone)} of {len(files)} images in {folders[key]} have no partner in {others}: {shown}."
+            )
+    return [
+        {"name": name, **{key: str(files[name]) for key, files in named.items()}}
+        for name in sorted(everywhere, key=natural_key)
+    ]
 
 
 def _by_name(folder: Path) -> dict[str, Path]:
@@ -88,7 +95,9 @@ def _by_name(folder: Path) -> dict[str, Path]:
 
 def _common_beginning(words: Sequence[str]) -> str:
     first, last = min(words), max(words)
-    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))]
+    return first[
+        : next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    ]
 
 
 def _present(parent: Path, folders: Mapping[str, str]) -> dict[str, Path]:
@@ -97,12 +106,15 @@ def _present(parent: Path, folders: Mapping[str, str]) -> dict[str, Path]:
     if "label" not in found:
         if found or not list_scans(parent):
             raise DataError(
-                f"{parent} has no folder '{folders['label']}'; it holds {_listing(parent)}. Name its folders with --folders."
+                f"{parent} has no folder '{folders['label']}'; it holds {_listing(parent)}; "
+                "name its folders with --folders."
             )
         found["label"] = parent
     missing = [key for key in folders if key not in found and key != "image"]
     if missing:
-        raise DataError(f"{parent} has no folder '{folders[missing[0]]}' for '{missing[0]}'; it holds {_listing(parent)}.")
+        raise DataError(
+            f"{parent} has no folder '{folders[missing[0]]}' for '{missing[0]}'; it holds {_listing(parent)}."
+        )
     return {key: found.get(key, found["label"]) for key in folders}
 
 
@@ -132,7 +144,10 @@ def _from_deeprock(hr: Path, folders: Mapping[str, str]) -> list[Record]:
             f"{hr} has no partner '..._LR_{folders['image']}' (found: {found or 'none'}); choose one with "
             "--folders \"{'image': 'default_X4', 'label': 'HR'}\"."
         )
-    return [{**record, "name": f"{hr.name.split('_')[0]}_{record['name']}"} for record in match({"image": low[0], "label": hr})]
+    return [
+        {**record, "name": f"{hr.name.split('_')[0]}_{record['name']}"}
+        for record in match({"image": low[0], "label": hr})
+    ]
 
 
 def _deeprock_name(split: str) -> str:

@@ -45,15 +45,16 @@ def pairs(
     for record in records:
         volumes = {key: open_volume(record[key]) for key in folders}
         if "holdout" in record:
-            record["roi"] = region(volumes["label"], *record.pop("holdout"), patch_size, scale)
+            kept_for, share = record.pop("holdout")
+            record["roi"] = region(volumes["label"], kept_for, share, patch_size, scale)
         _check_label(record, volumes["label"], spatial_dims, patch_size)
         for key, volume in volumes.items():
             _check_against_label(record, key, volume, volumes["label"], scale)
             first = dtypes.setdefault(key, (volume.dtype, record["name"]))
             if first[0] != volume.dtype:
                 raise DataError(
-                    f"{record[key]} is {volume.dtype}, while '{first[1]}' is {first[0]}: grey levels of both cannot mean "
-                    "the same; convert one of them."
+                    f"{record[key]} is {volume.dtype}, while '{first[1]}' is {first[0]}: "
+                    "their grey levels cannot mean the same; convert one of them."
                 )
             check_finite(volume)
     return records
@@ -81,7 +82,9 @@ def region(
 
 def _check_label(record: Mapping, label: Volume, spatial_dims: int, patch_size: int | Sequence[int] | None) -> None:
     if label.spatial_dims < spatial_dims:
-        raise DataError(f"{record['label']} is one slice of {_by(label)} pixels, but the model is 3D; give it a volume.")
+        raise DataError(
+            f"{record['label']} is one slice of {_by(label)} pixels, but the model is 3D; give it a volume."
+        )
     extent = [stop - start for start, stop in record["roi"]] if "roi" in record else label.spatial_shape
     needed = _sizes(patch_size, spatial_dims)
     if any(have < need for have, need in zip(extent[-spatial_dims:], needed, strict=True)):
@@ -94,7 +97,9 @@ def _check_label(record: Mapping, label: Volume, spatial_dims: int, patch_size: 
 
 def _check_against_label(record: Mapping, key: str, volume: Volume, label: Volume, scale: int) -> None:
     if volume.spatial_dims != label.spatial_dims:
-        raise DataError(f"{record[key]} has {volume.spatial_dims} axes and its label {record['label']} {label.spatial_dims}.")
+        raise DataError(
+            f"{record[key]} has {volume.spatial_dims} axes and its label {record['label']} {label.spatial_dims}."
+        )
     finer = tuple(size * scale for size in volume.spatial_shape)
     slicewise = volume.spatial_shape[:-2] + finer[-2:]
     if label.spatial_shape not in (finer, slicewise, volume.spatial_shape):

@@ -14,6 +14,7 @@ from torch import nn
 
 from rockmonai.errors import ModelError, NumericalError
 from rockmonai.volumes import atomic_write, sha256_of
+from rockmonai.volumes.formats import first_line
 
 logger = logging.getLogger("rockmonai")
 
@@ -57,7 +58,7 @@ def read_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Any
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as a checkpoint ({str(error).splitlines()[0]}).") from error
+        raise ModelError(f"{path} cannot be read as a checkpoint ({first_line(error)}).") from error
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, Any] | None:

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from torch import nn
 
 from rockmonai.errors import ModelError, Stopped
 from rockmonai.handlers.checkpoint_file import newest_checkpoint, remove_checkpoint, write_checkpoint
 from rockmonai.handlers.stop_signals import StopSignals
+from rockmonai.volumes.formats import first_line
 
 logger = logging.getLogger("rockmonai")
 
@@ -44,7 +46,7 @@ class Checkpoints:
         ckpt_dir: str,
         network: nn.Module,
         objects: Mapping[str, Any],
-        validator: Engine | None = None,
+        validator: Workflow | None = None,
         warmup_epochs: int = 0,
         interval: int = 1,
         iterations: int | None = None,
@@ -62,14 +64,14 @@ class Checkpoints:
         self.resume = resume
         self.signals = StopSignals()
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer."""
         engine.state.best = {}
         engine.state_dict_user_keys.append("best")
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
-    def save(self, engine: Engine) -> None:
+    def save(self, engine: Workflow) -> None:
         """Write a checkpoint of this moment and remove those beyond ``keep``."""
         if engine.state.rank > 0:
             return
@@ -79,7 +81,7 @@ class Checkpoints:
         for old in sorted(self.folder.glob("checkpoint_*.pt"))[: -self.keep]:
             remove_checkpoint(old)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: Workflow) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         if not engine.has_event_handler(self._end_epoch):
             # Registered this late, they follow every other handler, and what they save includes its work.
@@ -92,7 +94,7 @@ class Checkpoints:
         elif self.resume:
             logger.info("no checkpoint in %s yet: starting from the beginning", self.folder)
 
-    def _restore(self, engine: Engine, path: Path, content: dict) -> None:
+    def _restore(self, engine: Workflow, path: Path, content: dict) -> None:
         things = self._things(engine)
         absent = [name for name in (*things, "trainer") if name not in content]
         if absent:
@@ -101,20 +103,22 @@ class Checkpoints:
             try:
                 thing.load_state_dict(content[name])
             except (RuntimeError, ValueError) as error:
-                raise ModelError(f"'{name}' of {path} does not fit this config ({str(error).splitlines()[0]})") from error
+                raise ModelError(f"'{name}' of {path} does not fit this config ({first_line(error)})") from error
         max_epochs, epoch_length = engine.state.max_epochs, engine.state.epoch_length
         if content["trainer"]["epoch_length"] != epoch_length:
             raise ModelError(
-                f"{path} was written with epoch_length {content['trainer']['epoch_length']}, this run has {epoch_length}; "
-                "resume with the same number."
+                f"{path} was written with epoch_length {content['trainer']['epoch_length']}, this run has "
+                f"{epoch_length}; resume with the same number."
             )
         # The number of epochs is the one thing that a resumed run may change.
         engine.load_state_dict(content["trainer"] | {"max_epochs": max(max_epochs, 1)})
         if engine.state.epoch > max_epochs:
-            raise ModelError(f"{path} is from epoch {engine.state.epoch}, later than the {max_epochs} epochs asked for.")
+            raise ModelError(
+                f"{path} is from epoch {engine.state.epoch}, later than the {max_epochs} epochs asked for."
+            )
         logger.info("resumed at epoch %d, iteration %d from %s", engine.state.epoch, engine.state.iteration, path.name)
 
-    def _end_iteration(self, engine: Engine) -> None:
+    def _end_iteration(self, engine: Workflow) -> None:
         iteration, epoch_length = engine.state.iteration, engine.state.epoch_length
         if iteration % epoch_length == 0:
             return  # The epoch's own handlers come first: a checkpoint between them would lose their work.
@@ -123,14 +127,14 @@ class Checkpoints:
         elif self.iterations and iteration % self.iterations == 0:
             self.save(engine)
 
-    def _end_epoch(self, engine: Engine) -> None:
+    def _end_epoch(self, engine: Workflow) -> None:
         self._keep_best(engine)
         if self.signals.received is not None:
             self._stop(engine)
         elif engine.state.epoch % self.interval == 0 or engine.state.epoch == engine.state.max_epochs:
             self.save(engine)
 
-    def _keep_best(self, engine: Engine) -> None:
+    def _keep_best(self, engine: Workflow) -> None:
         validator, best = self.validator, engine.state.best
         if engine.state.rank > 0 or validator is None or validator.state.epoch != engine.state.epoch:
             return
@@ -141,12 +145,12 @@ class Checkpoints:
             write_checkpoint(self.network.state_dict(), self.folder / name)
             best[name] = value
 
-    def _finish(self, engine: Engine) -> None:
+    def _finish(self, engine: Workflow) -> None:
         self.signals.restore()
         if engine.state.rank == 0 and "model.pt" not in engine.state.best:
             write_checkpoint(self.network.state_dict(), self.folder / "model.pt")
 
-    def _stop(self, engine: Engine) -> None:
+    def _stop(self, engine: Workflow) -> None:
         assert self.signals.received is not None
         self.save(engine)
         self.signals.restore()
@@ -155,6 +159,6 @@ class Checkpoints:
             f"{engine.state.iteration}; run the same command with --resume true to continue."
         )
 
-    def _things(self, engine: Engine) -> dict[str, Any]:
+    def _things(self, engine: Workflow) -> dict[str, Any]:
         extra = engine.state_objects() if hasattr(engine, "state_objects") else {}
         return self.objects | extra

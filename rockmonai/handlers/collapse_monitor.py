@@ -6,8 +6,9 @@ import logging
 from collections import deque
 from statistics import fmean, median
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
 
+from rockmonai.engines import GANTrainer
 from rockmonai.errors import NumericalError
 
 logger = logging.getLogger("rockmonai")
@@ -34,18 +35,18 @@ class CollapseMonitor:
         self.medians: deque[float] = deque(maxlen=20)
         self.collapsed_windows = 0
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: GANTrainer) -> None:
         """Follow ``engine``, a :class:`rockmonai.engines.GANTrainer`."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: GANTrainer) -> None:
         """Take note of one iteration and judge the window when it is full.
 
         Raises:
             NumericalError: after ``patience`` collapsed windows, if ``stop`` is set.
         """
         losses = engine.state.losses
-        if "discriminator" not in losses or "adversarial" not in losses:
+        if engine.adversarial is None or "discriminator" not in losses or "adversarial" not in losses:
             return
         output = engine.state.output
         boundary = engine.adversarial.boundary
@@ -60,20 +61,22 @@ class CollapseMonitor:
             }
         )
         if len(self.samples) == self.window:
-            self._judge(engine)
+            self._judge(engine.adversarial.mode, engine.state.iteration)
             self.samples = []
 
-    def _judge(self, engine: Engine) -> None:
+    def _judge(self, mode: str, iteration: int) -> None:
         mean = {name: fmean(sample[name] for sample in self.samples) for name in self.samples[0]}
         findings = []
         # A critic (wgangp) has no right answer, and its losses may be negative: only the variety speaks there.
-        if engine.adversarial.mode != "wgangp":
+        if mode != "wgangp":
             if mean["accuracy"] > 0.99:
                 findings.append(f"the discriminator is right in {mean['accuracy']:.1%} of all cases")
             if mean["loss"] < 0.02:
                 findings.append(f"its loss is {mean['loss']:.3g}")
             if self.medians and mean["adversarial"] > 3 * median(self.medians):
-                findings.append(f"the adversarial loss rose from {median(self.medians):.3g} to {mean['adversarial']:.3g}")
+                findings.append(
+                    f"the adversarial loss rose from {median(self.medians):.3g} to {mean['adversarial']:.3g}"
+                )
             self.medians.append(median(sample["adversarial"] for sample in self.samples))
         if mean["variety"] < 0.5:
             findings.append(f"predictions vary {mean['variety']:.2f} times as much as the labels")
@@ -81,7 +84,7 @@ class CollapseMonitor:
         if not findings:
             return
         sentence = (
-            f"The adversarial training is collapsing: over {self.window} iterations up to {engine.state.iteration} "
+            f"The adversarial training is collapsing: over {self.window} iterations up to {iteration} "
             f"{', '.join(findings)}. Lower the discriminator's lr, smooth its labels, or warm up longer."
         )
         if self.stop and self.collapsed_windows >= self.patience:

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 
 from rockmonai.volumes import atomic_write
 
@@ -25,13 +26,13 @@ class History:
         tensorboard: also write TensorBoard events.
     """
 
-    def __init__(self, output_dir: str, validator: Engine | None = None, tensorboard: bool = True) -> None:
+    def __init__(self, output_dir: str, validator: Workflow | None = None, tensorboard: bool = True) -> None:
         self.output_dir = Path(output_dir)
         self.validator = validator
         self.tensorboard = tensorboard
         self.writer: Any = None
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
         if engine.state.rank > 0:
             return
@@ -42,26 +43,26 @@ class History:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._add_epoch)
         engine.add_event_handler(Events.COMPLETED, self._close)
 
-    def _open(self, engine: Engine) -> None:
+    def _open(self, engine: Workflow) -> None:
         if self.tensorboard and self.writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(self.output_dir), purge_step=engine.state.iteration + 1)
 
-    def _add_iteration(self, engine: Engine) -> None:
+    def _add_iteration(self, engine: Workflow) -> None:
         for name, value in engine.state.losses.items():
             total, count = engine.state.loss_sums.get(name, (0.0, 0))
             engine.state.loss_sums[name] = (total + value, count + 1)
         self._write_events("loss", engine.state.losses, engine.state.iteration)
 
-    def _add_epoch(self, engine: Engine) -> None:
+    def _add_epoch(self, engine: Workflow) -> None:
         state = engine.state
         metrics = {}
         if self.validator is not None and self.validator.state.epoch == state.epoch:
             metrics = {name: float(value) for name, value in self.validator.state.metrics.items()}
         self._write_events("validation", metrics, state.iteration)
         state.history.append(
-            {"epoch": state.epoch, "iteration": state.iteration, "lr": engine.optimizer.param_groups[0]["lr"]}
+            {"epoch": state.epoch, "iteration": state.iteration, "lr": _rate(engine)}
             | {f"{name}_loss": total / count for name, (total, count) in state.loss_sums.items()}
             | metrics
         )
@@ -74,10 +75,15 @@ class History:
             for name, value in values.items():
                 self.writer.add_scalar(f"{group}/{name}", value, step)
 
-    def _close(self, engine: Engine) -> None:
+    def _close(self, engine: Workflow) -> None:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
+
+
+def _rate(engine: Any) -> float:
+    """Return the learning rate of a trainer's (generator's) optimiser."""
+    return engine.optimizer.param_groups[0]["lr"]
 
 
 def as_csv(rows: list[dict]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 
 from rockmonai.data.keyed import seed_torch
 
@@ -21,15 +22,15 @@ class KeyedRandomness:
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer."""
         engine.add_event_handler(Events.EPOCH_STARTED, self._place_loader)
         engine.add_event_handler(Events.ITERATION_STARTED, self._seed_iteration)
 
-    def _place_loader(self, engine: Engine) -> None:
+    def _place_loader(self, engine: Workflow) -> None:
         # Ignite asks the loader for its iterator once, just after the first epoch has started.
         if hasattr(engine.data_loader, "start_at"):
             engine.data_loader.start_at(engine.state.iteration)
 
-    def _seed_iteration(self, engine: Engine) -> None:
+    def _seed_iteration(self, engine: Workflow) -> None:
         seed_torch(self.seed, engine.state.iteration, engine.state.rank)

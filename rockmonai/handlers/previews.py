@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from torch import Tensor
 
 from rockmonai.volumes import atomic_write
@@ -30,7 +31,7 @@ class Previews:
         self.prefix = prefix
         self.shown: list[np.ndarray] = []
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator with decollated outputs ``image``, ``pred`` and ``label`` in [-1, 1]."""
         if engine.state.rank > 0:
             return
@@ -38,13 +39,13 @@ class Previews:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.COMPLETED, self._save)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: Workflow) -> None:
         self.shown = []
 
-    def _collect(self, engine: Engine) -> None:
+    def _collect(self, engine: Workflow) -> None:
         self.shown += [preview_row(item) for item in engine.state.output[: self.rows - len(self.shown)]]
 
-    def _save(self, engine: Engine) -> None:
+    def _save(self, engine: Workflow) -> None:
         if self.shown:
             self.folder.mkdir(parents=True, exist_ok=True)
             sheet = contact_sheet(self.shown, ["input", "prediction", "target", f"error x{ERROR_GAIN}"])

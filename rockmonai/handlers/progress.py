@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from tqdm import tqdm
 
 
@@ -12,7 +13,7 @@ class Progress:
     def __init__(self) -> None:
         self.bar: tqdm | None = None
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
         if engine.state.rank > 0:
             return
@@ -22,7 +23,7 @@ class Progress:
         engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=_ends_epoch), self._close)
         engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
 
-    def _open(self, engine: Engine) -> None:
+    def _open(self, engine: Workflow) -> None:
         state = engine.state
         self.bar = tqdm(
             total=state.epoch_length,
@@ -32,20 +33,20 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def _advance(self, engine: Engine) -> None:
+    def _advance(self, engine: Workflow) -> None:
         assert self.bar is not None
         self.bar.set_postfix({name: f"{value:.4g}" for name, value in engine.state.losses.items()}, refresh=False)
         self.bar.update()
 
-    def _close(self, engine: Engine) -> None:
+    def _close(self, engine: Workflow) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
 
-    def _fail(self, engine: Engine, error: BaseException) -> None:
+    def _fail(self, engine: Workflow, error: BaseException) -> None:
         self._close(engine)
         raise error
 
 
-def _ends_epoch(engine: Engine, event: int) -> bool:
+def _ends_epoch(engine: Workflow, event: int) -> bool:
     return event % engine.state.epoch_length == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 
 from rockmonai.errors import OutputError
-from rockmonai.transforms import from_unit, grey_limits
+from rockmonai.transforms import GreyRange, from_unit, grey_limits
 from rockmonai.volumes import create_volume, open_volume
 
 
@@ -31,7 +31,7 @@ class SaveVolume:
         self,
         output_file: str,
         input_file: str,
-        grey_range: str | Sequence[float] = "dtype",
+        grey_range: GreyRange = "dtype",
         overwrite: bool = False,
     ) -> None:
         self.output_file = Path(output_file)
@@ -41,11 +41,11 @@ class SaveVolume:
         if self.output_file.exists() and not overwrite:
             raise OutputError(f"{output_file} exists already; pass --overwrite true or another --output_file.")
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator of one volume."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Workflow) -> None:
         """Write the prediction of the iteration just completed."""
         source = open_volume(self.input_file)
         pred = engine.state.output[0]["pred"].cpu()

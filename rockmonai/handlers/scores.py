@@ -7,7 +7,8 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 
 from rockmonai.handlers.history import as_csv
 from rockmonai.metrics import mean_sem
@@ -37,19 +38,19 @@ class Scores:
         self.protocol = dict(protocol or {})
         self.names: list[str] = []
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator whose metrics keep their details per image."""
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._collect)
         engine.add_event_handler(Events.COMPLETED, self._report)
 
-    def _start(self, engine: Engine) -> None:
+    def _start(self, engine: Workflow) -> None:
         self.names = []
 
-    def _collect(self, engine: Engine) -> None:
+    def _collect(self, engine: Workflow) -> None:
         self.names += [str(item.get("name", "")) for item in engine.state.batch]
 
-    def _report(self, engine: Engine) -> None:
+    def _report(self, engine: Workflow) -> None:
         if engine.state.rank > 0:
             return
         logger.info("validation: %s", side_by_side(engine.state.metrics, self.baseline))
@@ -63,7 +64,9 @@ class Scores:
             {"name": name} | {metric: values[row] for metric, values in details.items()}
             for row, name in enumerate(self.names)
         ]
-        summary = {metric: dict(zip(("mean", "sem"), mean_sem(values), strict=True)) for metric, values in details.items()}
+        summary = {
+            metric: dict(zip(("mean", "sem"), mean_sem(values), strict=True)) for metric, values in details.items()
+        }
         with atomic_write(self.folder / "scores.csv") as path:
             path.write_text(as_csv(rows))
         with atomic_write(self.folder / "scores.json") as path:
@@ -71,7 +74,7 @@ class Scores:
 
 
 def side_by_side(metrics: Mapping[str, float], baseline: str) -> str:
-    """Return ``"PSNR 28.31 (bicubic 26.10)  SSIM 0.812 (bicubic 0.701)"`` for metrics named ``psnr``, ``psnr_bicubic``..."""
+    """Return ``"PSNR 28.31 (bicubic 26.10)  SSIM 0.812 (bicubic 0.701)"`` for ``psnr``, ``psnr_bicubic`` and so on."""
     parts = []
     for name, value in metrics.items():
         if not name.endswith(f"_{baseline}"):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 
 from rockmonai.errors import NumericalError
 
@@ -20,11 +21,11 @@ class StopOnNaN:
     def __init__(self, ckpt_dir: str) -> None:
         self.folder = Path(ckpt_dir)
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Workflow) -> None:
         """Check the losses of the iteration just completed.
 
         Raises:
@@ -36,6 +37,6 @@ class StopOnNaN:
             good = sorted(self.folder.glob("checkpoint_*.pt"))
             last = f"the last good checkpoint is {good[-1]}" if good else "no checkpoint was written yet"
             raise NumericalError(
-                f"The {name} loss is {value} at epoch {engine.state.epoch}, iteration {engine.state.iteration}; {last}. "
-                "Lower lr, set max_grad_norm, or train without amp."
+                f"The {name} loss is {value} at epoch {engine.state.epoch}, iteration {engine.state.iteration}; "
+                f"{last}. Lower lr, set max_grad_norm, or train without amp."
             )

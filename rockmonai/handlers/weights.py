@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ignite.engine import Engine, Events
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
 from torch import nn
 
 from rockmonai.handlers.checkpoint_file import load_weights, read_checkpoint
@@ -22,11 +23,11 @@ class LoadWeights:
         self.network = network
         self.path = Path(path)
 
-    def attach(self, engine: Engine) -> None:
+    def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator."""
         engine.add_event_handler(Events.STARTED, self)
 
-    def __call__(self, engine: Engine) -> None:
+    def __call__(self, engine: Workflow) -> None:
         """Load the weights.
 
         Raises:

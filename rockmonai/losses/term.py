@@ -18,8 +18,8 @@ class LossTerm:
         name: under which it is logged.
         loss: any callable of tensors that returns a scalar, MONAI's, torch's or ours.
         weight: its factor; 0 switches the term off.
-        between: keys of the tensors that ``loss`` is called with, in order; by default what the loss itself names as its
-            ``between``, or else the prediction and the label.
+        between: keys of the tensors that ``loss`` is called with, in order; by default what the loss itself names as
+            its ``between``, or else the prediction and the label.
 
     Example:
         >>> term = LossTerm("pixel", torch.nn.L1Loss(), weight=100)
@@ -35,7 +35,8 @@ class LossTerm:
     @property
     def compared(self) -> Sequence[str]:
         """Keys of the tensors that the loss is called with."""
-        return self.between or getattr(self.loss, "between", ("pred", "label"))
+        own: Sequence[str] = getattr(self.loss, "between", ("pred", "label"))
+        return own if self.between is None else self.between
 
     @property
     def active(self) -> bool:

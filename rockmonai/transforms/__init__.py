@@ -18,7 +18,7 @@ from rockmonai.transforms.contrast import (
 from rockmonai.transforms.crop import RandPairedCropd
 from rockmonai.transforms.decimation import Bicubicd, Decimated
 from rockmonai.transforms.degradation import Degraded
-from rockmonai.transforms.intensity import Finited, GreyToUnitd, UnitToGreyd, from_unit, grey_limits, to_unit
+from rockmonai.transforms.intensity import Finited, GreyRange, GreyToUnitd, UnitToGreyd, from_unit, grey_limits, to_unit
 from rockmonai.transforms.multisampling import RandMultiSampled, Round, multi_sample
 from rockmonai.transforms.noise import RandNoised, noise
 from rockmonai.transforms.opening import OpenVolumed
@@ -34,6 +34,7 @@ __all__ = [
     "Degraded",
     "Finited",
     "Gammad",
+    "GreyRange",
     "GreyToUnitd",
     "MinFraction",
     "OpenVolumed",

@@ -46,8 +46,8 @@ class ClassGreyd(MapTransform):
 
     Args:
         keys: keys of (C, *spatial) values in [-1, 1].
-        semantic_key: key of the class codes (1, *spatial).
         gain: one factor for each class.
+        semantic_key: key of the class codes (1, *spatial).
         offset: one summand for each class as a fraction of the grey range; ``None`` for none.
         allow_missing_keys: leave out keys that a record does not have.
 
@@ -58,8 +58,8 @@ class ClassGreyd(MapTransform):
     def __init__(
         self,
         keys: KeysCollection,
+        gain: Sequence[float],
         semantic_key: str = "semantic",
-        gain: Sequence[float] = (1.0, 0.7, 1.17),
         offset: Sequence[float] | None = None,
         allow_missing_keys: bool = False,
     ) -> None:

@@ -25,9 +25,9 @@ class Degraded(Randomizable, MapTransform):
     * ``bicubic``: anti-aliased bicubic decimation;
     * ``nearest``: one voxel of those that become one, without anti-aliasing;
     * ``scan``: a random scanner: blur, noise and rounds of resampling, then ``area``;
-    * ``semsr``: bicubic shrinking, a gaussian blur of 1.2 small voxels, bicubic enlarging, brightness times 1.0, 0.7
-      and 1.17 for pore, rough and smooth solid (classes 0, 1, 2 of a label map), then ``nearest``. These numbers were
-      read off a published figure and are good to about ten per cent.
+    * ``semsr``: bicubic shrinking, a gaussian blur of 1.2 small voxels, bicubic enlarging, brightness times 1.0, 1.17
+      and 0.7 for pore, smooth and rough solid (0, 1, 2 of the class map; 3, bright mineral, stays), then ``nearest``.
+      These numbers were read off a published figure and are good to about ten per cent.
 
     A key that has the low-resolution size already is a measured image and stays as it is, so that one config serves
     given pairs and high-resolution scans alone; with ``scale`` 1 that is every key. For a chain of your own use the
@@ -95,7 +95,7 @@ def _steps(preset: str, keys: KeysCollection, scale: int, like: str, semantic_ke
         ],
         "semsr": [
             Lambdad(func=partial(multi_sample, rounds=[Round(scale, sigma=1.2)]), track_meta=False, **each),
-            ClassGreyd(semantic_key=semantic_key, gain=(1.0, 0.7, 1.17), **each),
+            ClassGreyd(gain=(1.0, 1.17, 0.7, 1.0), semantic_key=semantic_key, **each),
             decimated(kernel="nearest"),
         ],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from monai.transforms import MapTransform
 
 from rockmonai.errors import DataError
 
-GreyRange = tuple[float, float] | Literal["dtype"]
+GreyRange = Sequence[float] | Literal["dtype"]
 
 
 def to_unit(x: torch.Tensor, lo: float, hi: float) -> torch.Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -71,6 +72,8 @@ class WritableVolume:
             )
         slices, squeeze = resolve(index, self.shape)
         size = lengths(slices)
+        if 0 in size:
+            return
         kept = tuple(n for n, item in zip(size, squeeze, strict=True) if isinstance(item, slice))
         block = np.broadcast_to(values, kept).reshape(size).astype(self.dtype, copy=False)
 
@@ -96,14 +99,14 @@ class WritableVolume:
                 self._publish()
         finally:
             self._sink = None
-            shutil.rmtree(self._folder, ignore_errors=True)
+            _remove(self._folder)
 
     def discard(self) -> None:
         """Remove what was written and leave the target as it was."""
         if self._sink is not None:
             self._sink.discard()
         self._sink = None
-        shutil.rmtree(self._folder, ignore_errors=True)
+        _remove(self._folder)
 
     def __enter__(self) -> WritableVolume:
         return self
@@ -134,6 +137,15 @@ class WritableVolume:
             raise OutputError(
                 f"{self.path.with_name(name)} exists: remove it, choose another name or pass overwrite=True."
             )
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder in which the threads of a failed Zarr write may still be leaving chunks."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def create_volume(

@@ -12,8 +12,11 @@ _SLAB_BYTES = 64 << 20
 
 
 class _Sliceable(Protocol):
-    shape: tuple[int, ...]
-    dtype: np.dtype
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def dtype(self) -> np.dtype: ...
 
     def __getitem__(self, index: slice | tuple[slice, ...], /) -> np.ndarray: ...
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import tifffile
 from monai.bundle import ConfigWorkflow
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
@@ -24,9 +26,9 @@ TINY = {
 
 
 def workflow(bundle: str, config: str | list[str], workflow_type: str, **override) -> ConfigWorkflow:
-    """Return an initialised workflow of ``bundles/<bundle>/configs/<config>.json``, with overrides (``#`` as ``__``)."""
+    """Return an initialised workflow of a bundle's config, with overrides in which ``__`` stands for ``#``."""
     names = [config] if isinstance(config, str) else config
-    files = [str(BUNDLES / bundle / "configs" / f"{name}.json") for name in names]
+    files = [name if name.endswith(".json") else str(BUNDLES / bundle / "configs" / f"{name}.json") for name in names]
     override = {key.replace("__", "#"): value for key, value in override.items()}
     flow = ConfigWorkflow(files, workflow_type=workflow_type, logging_file=False, **override)
     flow.initialize()
@@ -45,3 +47,16 @@ def train(bundle: str, dataset: Path, output: Path, config: str | list[str] = "t
 def tiny_network(**override) -> dict:
     """Return the overrides that make evaluation and inference build the network of :func:`train`."""
     return {key: TINY[key] for key in ("device", "scale", "network_def#width", "network_def#blocks")} | override
+
+
+def write_small_set(folder: Path) -> Path:
+    """Write a data set of tiny textured pairs, x2: 3 + 2 + 2 images of 48x48."""
+    rng = np.random.default_rng(0)
+    for split, count in {"train": 3, "validation": 2, "test": 2}.items():
+        for modality in ("image", "label"):
+            (folder / split / modality).mkdir(parents=True)
+        for number in range(count):
+            coarse = rng.integers(0, 255, (24, 24), dtype=np.uint8)
+            tifffile.imwrite(folder / split / "image" / f"rock{number}.tif", coarse)
+            tifffile.imwrite(folder / split / "label" / f"rock{number}.tif", coarse.repeat(2, 0).repeat(2, 1))
+    return folder

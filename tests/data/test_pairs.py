@@ -57,7 +57,10 @@ def test_deeprock_naming(tmp_path):
 
 def test_json_lists_name_files_and_regions(tmp_path):
     write(tmp_path / "a.tif", (8, 16, 16))
-    listed = {"train": [{"label": "a.tif", "roi": [[0, 4], [0, 16], [0, 16]]}], "test": [{"label": "a.tif", "image": "a.tif"}]}
+    listed = {
+        "train": [{"label": "a.tif", "roi": [[0, 4], [0, 16], [0, 16]]}],
+        "test": [{"label": "a.tif", "image": "a.tif"}],
+    }
     (tmp_path / "set.json").write_text(json.dumps(listed))
     found = pairs(str(tmp_path / "set.json"), "train", scale=2, spatial_dims=3)
     assert found[0]["image"] == found[0]["label"] == str(tmp_path / "a.tif")
@@ -68,7 +71,10 @@ def test_json_lists_name_files_and_regions(tmp_path):
 
 def test_one_volume_is_cut_into_parts_that_do_not_overlap(tmp_path):
     scan = write(tmp_path / "scan.tif", (64, 16, 16))
-    parts = [pairs(str(scan), split, scale=2, spatial_dims=3, patch_size=8)[0]["roi"] for split in ("train", "validation", "test")]
+    parts = [
+        pairs(str(scan), split, scale=2, spatial_dims=3, patch_size=8)[0]["roi"]
+        for split in ("train", "validation", "test")
+    ]
     assert [part[0] for part in parts] == [[0, 48], [48, 56], [56, 64]]
     assert all(part[1:] == [[0, 16], [0, 16]] for part in parts)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import pairwise
 
 import pytest
 import torch
@@ -108,7 +109,7 @@ def test_generator_rests_between_its_steps():
     track = [weights(generator)]
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: track.append(weights(generator)))
     trainer.run()
-    assert [torch.equal(a, b) for a, b in zip(track, track[1:], strict=False)] == [True, False, True, False]
+    assert [torch.equal(a, b) for a, b in pairwise(track)] == [True, False, True, False]
 
 
 def test_conditional_discriminator_sees_the_input_beside_the_picture():

@@ -24,7 +24,7 @@ def test_what_is_written_is_read(tmp_path):
 
 def test_nan_is_never_written(tmp_path):
     write_checkpoint({"w": torch.ones(2)}, tmp_path / "a.pt")
-    with pytest.raises(NumericalError, match="'net.w' holds NaN"):
+    with pytest.raises(NumericalError, match=r"'net\.w' holds NaN"):
         write_checkpoint({"net": {"w": torch.tensor([1.0, float("nan")])}}, tmp_path / "a.pt")
     assert torch.equal(read_checkpoint(tmp_path / "a.pt")["w"], torch.ones(2))
 
@@ -74,6 +74,8 @@ def test_weights_of_another_network_are_refused_whole():
     network = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     other = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 4)).state_dict()
-    with pytest.raises(ModelError, match=r"2 of 4 tensors differ, first '1.weight' is \(4, 2\) in the file and \(1, 2\)"):
+    with pytest.raises(
+        ModelError, match=r"2 of 4 tensors differ, first '1.weight' is \(4, 2\) in the file and \(1, 2\)"
+    ):
         load_weights(network, other, "model.pt")
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())

@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
+from ignite.engine import Events
 
+import rockmonai.handlers
 from rockmonai.errors import ModelError, OutputError, Stopped, find_rock_error
 from rockmonai.handlers import newest_checkpoint, read_checkpoint
-from tests.bundles.runs import BUNDLES, TINY, train
+from tests.bundles.runs import train, write_small_set
+
+FULL = {"epochs": 4, "warmup_epochs": 1, "train__trainer__pool_size": 3, "network_def__dropout": 0.2}
 
 
-def expect(kind, match, *args, **kwargs):
-    with pytest.raises(Exception) as caught:
-        train("srgan", *args, **kwargs)
-    error = find_rock_error(caught.value)
-    assert isinstance(error, kind), caught.value
-    assert pytest.importorskip("re").search(match, str(error)), error
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """The outcome of four epochs in one go: dropout, a pool, two optimisers, a schedule."""
+    folder = tmp_path_factory.mktemp("whole")
+    dataset = write_small_set(folder / "set")
+    train("srgan", dataset, folder / "run", **FULL)
+    return dataset, outcome(folder / "run")
 
 
 def outcome(folder):
@@ -44,25 +47,41 @@ def assert_same(a, b, where=""):
         assert a == b, where
 
 
-FULL = {"epochs": 4, "warmup_epochs": 1, "train__trainer__pool_size": 3, "network_def__dropout": 0.2}
+def expect(kind, match, *args, **kwargs):
+    with pytest.raises(Exception) as caught:  # MONAI wraps what its components raise
+        train("srgan", *args, **kwargs)
+    error = find_rock_error(caught.value)
+    assert isinstance(error, kind), caught.value
+    assert re.search(match, str(error)), error
 
 
-@pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory):
-    """The outcome of four epochs in one go: pool, dropout, two optimisers, a schedule."""
-    folder = tmp_path_factory.mktemp("whole")
-    from tests.conftest import small_set
+class At:
+    """A handler that does something at the start of one iteration."""
 
-    dataset = small_set.__wrapped__(folder) if hasattr(small_set, "__wrapped__") else None
-    train("srgan", dataset, folder / "run", **FULL)
-    return dataset, outcome(folder / "run")
+    def __init__(self, iteration, act):
+        self.iteration, self.act = iteration, act
+
+    def attach(self, engine):
+        engine.add_event_handler(Events.ITERATION_STARTED(once=self.iteration), lambda: self.act(engine))
+
+
+@pytest.fixture
+def acting(monkeypatch, tmp_path):
+    """A way to put an At handler into the training config."""
+
+    def override(iteration, act):
+        monkeypatch.setattr(rockmonai.handlers, "Act", lambda: At(iteration, act), raising=False)
+        overlay = tmp_path / "act.json"
+        overlay.write_text('{"+train#handlers": [{"_target_": "rockmonai.handlers.Act"}]}')
+        return {"config": ["train", str(overlay)]}
+
+    return override
 
 
 def test_resume_at_an_epoch_is_bit_equal(uninterrupted, tmp_path):
     dataset, whole = uninterrupted
-    schedule = {"lr_scheduler__T_max": 4}
-    train("srgan", dataset, tmp_path / "run", **FULL | {"epochs": 2} | schedule)
-    train("srgan", dataset, tmp_path / "run", resume=True, **FULL | schedule)
+    train("srgan", dataset, tmp_path / "run", **FULL | {"epochs": 2, "lr_scheduler__T_max": 4})
+    train("srgan", dataset, tmp_path / "run", resume=True, **FULL | {"lr_scheduler__T_max": 4})
     assert_same(outcome(tmp_path / "run"), whole)
 
 
@@ -73,25 +92,82 @@ def test_workers_change_nothing(uninterrupted, tmp_path):
 
 
 @pytest.mark.parametrize("iteration", [2, 6, 7])
-def test_a_signal_stops_after_the_iteration_and_resume_is_bit_equal(uninterrupted, tmp_path, iteration):
-    """Iteration 6 is the last of an epoch: its validation and schedule must not be lost."""
+def test_a_signal_loses_nothing_and_resume_is_bit_equal(uninterrupted, tmp_path, acting, iteration):
+    """Iteration 6 is the last of an epoch, whose validation and schedule must not be lost."""
+    dataset, whole = uninterrupted
+    kill = acting(iteration, lambda engine: os.kill(os.getpid(), signal.SIGTERM))
+    stopped = f"SIGTERM at epoch {-(-iteration // 3)}, iteration {iteration}"
+    expect(Stopped, stopped, dataset, tmp_path / "run", **FULL, **kill)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    resumed = acting(99, print)
+    train("srgan", dataset, tmp_path / "run", resume=True, **FULL, **resumed)
+    assert_same(outcome(tmp_path / "run"), whole)
+
+
+def test_a_crash_between_checkpoints_repeats_the_iterations_exactly(uninterrupted, tmp_path, acting):
     dataset, whole = uninterrupted
 
-    class Interrupt:
-        def attach(self, engine):
-            engine.add_event_handler("iteration_started", self)
+    def crash(engine):
+        raise RuntimeError("power cut")
 
-        def __call__(self, engine):
-            if engine.state.iteration == iteration:
-                os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(RuntimeError):
+        train("srgan", dataset, tmp_path / "run", **FULL, **acting(8, crash))
+    train("srgan", dataset, tmp_path / "run", resume=True, **FULL, **acting(99, print))
+    assert_same(outcome(tmp_path / "run"), whole)
 
-    import rockmonai.handlers
 
-    rockmonai.handlers.Interrupt = Interrupt
-    extra = {"+train#handlers": [{"_target_": "rockmonai.handlers.Interrupt"}]}
-    try:
-        expect(Stopped, f"SIGTERM at epoch {-(-iteration // 3)}, iteration {iteration}", dataset, tmp_path / "run", **FULL, **extra)
-    finally:
-        del rockmonai.handlers.Interrupt
+def test_a_damaged_checkpoint_costs_one_interval_only(uninterrupted, tmp_path):
+    dataset, whole = uninterrupted
+    train("srgan", dataset, tmp_path / "run", **FULL)
+    newest = sorted((tmp_path / "run").glob("checkpoint_*.pt"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
     train("srgan", dataset, tmp_path / "run", resume=True, **FULL)
     assert_same(outcome(tmp_path / "run"), whole)
+
+
+def test_resume_before_the_first_checkpoint_begins_at_the_beginning(uninterrupted, tmp_path):
+    dataset, whole = uninterrupted
+    train("srgan", dataset, tmp_path / "run", resume=True, **FULL)
+    assert_same(outcome(tmp_path / "run"), whole)
+
+
+def test_a_worse_epoch_after_a_resume_does_not_replace_the_best_model(small_set, tmp_path, acting):
+    train("srgan", small_set, tmp_path / "run", epochs=2, warmup_epochs=0)
+    best = read_checkpoint(tmp_path / "run" / "model.pt")
+
+    def spoil(engine):
+        for parameter in engine.network.parameters():
+            parameter.data.fill_(0.3)
+
+    expect(ModelError, "train", small_set, tmp_path / "run", epochs=3, warmup_epochs=0, resume=True, **acting(7, spoil))
+    (tmp_path / "run" / "config.json").unlink()
+    train("srgan", small_set, tmp_path / "run", epochs=3, warmup_epochs=0, resume=True, **acting(7, spoil))
+    assert_same(read_checkpoint(tmp_path / "run" / "model.pt"), best)
+
+
+def test_pixel_phase_and_adversarial_phase_keep_a_model_each(uninterrupted, tmp_path):
+    dataset, _ = uninterrupted
+    train("srgan", dataset, tmp_path / "run", epochs=2, warmup_epochs=1)
+    assert {p.name for p in (tmp_path / "run").glob("model*.pt")} == {"model.pt", "model_warmup.pt"}
+
+
+def test_a_finished_run_is_not_overwritten_silently(small_set, tmp_path):
+    train("srgan", small_set, tmp_path / "run", epochs=1)
+    before = (tmp_path / "run" / "model.pt").read_bytes()
+    expect(OutputError, "--resume true .* --overwrite true", small_set, tmp_path / "run", epochs=1)
+    assert (tmp_path / "run" / "model.pt").read_bytes() == before
+    train("srgan", small_set, tmp_path / "run", epochs=1, seed=5, overwrite=True)
+    assert (tmp_path / "run" / "model.pt").read_bytes() != before
+
+
+def test_resume_with_another_config_names_the_difference(small_set, tmp_path):
+    train("srgan", small_set, tmp_path / "run", epochs=1)
+    expect(ModelError, r"lr 0.0005 -> 0.1", small_set, tmp_path / "run", epochs=2, lr=0.1, resume=True)
+
+
+def test_only_the_newest_checkpoints_stay(small_set, tmp_path):
+    train("srgan", small_set, tmp_path / "run", epochs=4)
+    assert [p.name for p in sorted((tmp_path / "run").glob("checkpoint_*.pt"))] == [
+        "checkpoint_00000009.pt",
+        "checkpoint_00000012.pt",
+    ]

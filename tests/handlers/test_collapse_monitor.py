@@ -11,14 +11,14 @@ from rockmonai.handlers import CollapseMonitor, StopOnNaN
 from rockmonai.losses import AdversarialLoss
 
 
-def iteration(number, real=0.3, fake=-0.3, pred_std=1.0, mode="vanilla", adversarial=1.0, discriminator=0.6, spread=1.0):
+def iteration(number, real=0.3, fake=-0.3, pred_std=1.0, mode="vanilla", adversarial=1.0, discriminator=0.6):
     torch.manual_seed(number)
     label = torch.randn(2, 1, 16, 16)
     state = SimpleNamespace(
         iteration=number,
         epoch=1,
         losses={"adversarial": adversarial, "discriminator": discriminator},
-        logits={"real": real + spread * torch.randn(200), "fake": fake + spread * torch.randn(200)},
+        logits={"real": real + torch.randn(200), "fake": fake + torch.randn(200)},
         output={"pred": pred_std * label, "label": label},
     )
     return SimpleNamespace(state=state, adversarial=AdversarialLoss(mode))

@@ -24,4 +24,4 @@ def test_a_class_map_of_another_size_is_reported():
 
 def test_a_missing_class_map_is_reported():
     with pytest.raises(DataError, match="'semantic'"):
-        ClassGreyd("image")({"image": torch.zeros(1, 2, 2)})
+        ClassGreyd("image", gain=[1.0])({"image": torch.zeros(1, 2, 2)})

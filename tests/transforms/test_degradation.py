@@ -34,13 +34,13 @@ def test_a_measured_image_stays_as_it_is_with_every_preset():
 
 def test_semsr_is_shrink_blur_enlarge_grey_and_nearest():
     pair = record(64, 48)
-    pair["semantic"] = torch.randint(0, 3, (1, 64, 48), dtype=torch.uint8)
+    pair["semantic"] = torch.randint(0, 4, (1, 64, 48), dtype=torch.uint8)
     low = Degraded("image", 4, "semsr")(pair)["image"][0].numpy()
 
     image = Image.fromarray(pair["image"][0].numpy())
     small = np.asarray(image.resize((12, 16), Image.Resampling.BICUBIC))
     enlarged = np.asarray(Image.fromarray(gaussian_filter(small, 1.2)).resize((48, 64), Image.Resampling.BICUBIC))
-    gain = np.array([1.0, 0.7, 1.17])[pair["semantic"][0].numpy()]
+    gain = np.array([1.0, 1.17, 0.7, 1.0])[pair["semantic"][0].numpy()]
     expected = np.clip((enlarged + 1) / 2 * gain, 0, 1) * 2 - 1
     np.testing.assert_allclose(low, expected[2::4, 2::4], atol=1e-5)
 

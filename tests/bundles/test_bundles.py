@@ -1,0 +1,273 @@
+"""What every bundle promises; a new bundle is found by itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.bundle import ConfigParser, ckpt_export, verify_metadata, verify_net_in_out
+
+from rockmonai.bundle import check_config
+from rockmonai.errors import find_rock_error
+from rockmonai.volumes import open_volume
+from tests.bundles.runs import BUNDLES, TINY, tiny_network, train, workflow
+
+NAMES = sorted(path.parents[1].name for path in BUNDLES.glob("*/configs/metadata.json"))
+WORKFLOWS = {"train": "train", "evaluate": "infer", "inference": "infer"}
+every_bundle = pytest.mark.parametrize("bundle", NAMES)
+
+
+def config(bundle, name):
+    return json.loads((BUNDLES / bundle / "configs" / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def trained(request, tmp_path_factory):
+    """A bundle trained for an instant, and its data set."""
+    from tests.bundles.runs import write_small_set
+
+    folder = tmp_path_factory.mktemp(request.param)
+    dataset = write_small_set(folder / "set")
+    train(request.param, dataset, folder / "run")
+    return request.param, dataset, folder / "run"
+
+
+@every_bundle
+def test_has_its_seven_configs_its_guide_and_its_licence(bundle):
+    folder = BUNDLES / bundle
+    configs = {"metadata", "train", "evaluate", "inference", "multi_gpu_train", "paper"}
+    assert {path.stem for path in (folder / "configs").glob("*.json")} >= configs
+    for path in ("configs/logging.conf", "docs/README.md", "LICENSE"):
+        assert (folder / path).stat().st_size > 100
+
+
+@every_bundle
+def test_train_reads_as_a_story(bundle):
+    text = (BUNDLES / bundle / "configs" / "train.json").read_text()
+    assert text.count("\n") < 120
+    assert text.count('"$') <= 6
+    assert max(map(len, text.splitlines())) <= 145
+
+
+@every_bundle
+@pytest.mark.parametrize("name", ["train", "evaluate", "inference"])
+def test_expressions_only_refer(bundle, name):
+    """An expression names things of the config; whatever needs Python has a name in the library."""
+    for expression in re.findall(r'"(\$[^"]*)"', (BUNDLES / bundle / "configs" / f"{name}.json").read_text()):
+        assert not re.search(r"\b(lambda|import|for|glob|os)\b|\[|\bf'", expression), expression
+
+
+@every_bundle
+def test_the_network_is_the_same_everywhere(bundle):
+    definitions = [config(bundle, name)["network_def"] for name in WORKFLOWS]
+    assert definitions[0] == definitions[1] == definitions[2]
+
+
+@every_bundle
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_every_id_can_be_built(bundle, name, small_set, tmp_path, trained):
+    override = tiny_network() | {"dataset_dir": str(small_set), "output_dir": str(tmp_path / "out")}
+    if name == "train":
+        override |= TINY
+    else:
+        override |= {"ckpt_dir": str(trained[2])}
+    if name == "inference":
+        override |= {"input_file": str(next((small_set / "test" / "image").iterdir()))}
+    flow = workflow(bundle, name, WORKFLOWS[name], **override)
+    assert flow.check_properties() == []
+    for key in list(flow.parser.ref_resolver.items):
+        if key and not key.startswith(("_meta_", "run", "initialize", "finalize")) and "_target_" not in key:
+            flow.parser.get_parsed_content(key)
+
+
+@every_bundle
+def test_metadata_is_valid(bundle):
+    schema = str(BUNDLES.parent / "tests" / "bundles" / "meta_schema.json")
+    verify_metadata(meta_file=str(BUNDLES / bundle / "configs" / "metadata.json"), filepath=schema)
+
+
+@every_bundle
+def test_network_takes_and_gives_what_the_metadata_says(bundle):
+    folder = BUNDLES / bundle / "configs"
+    verify_net_in_out(
+        net_id="network_def",
+        meta_file=str(folder / "metadata.json"),
+        config_file=str(folder / "inference.json"),
+        device="cpu",
+        p=1,
+        n=1,
+    )
+
+
+def test_training_leaves_what_it_promises(trained):
+    _, _, run = trained
+    for name in ("model.pt", "config.json", "metrics.csv", "previews/epoch_001.png", "previews/epoch_002.png"):
+        assert (run / name).stat().st_size > 0
+    assert list(run.glob("checkpoint_*.pt")) and list(run.glob("events.out.tfevents.*"))
+    rows = list(csv.DictReader((run / "metrics.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert all(float(row["psnr"]) > 0 for row in rows)
+    assert json.loads((run / "config.json").read_text())["epochs"] == 2
+
+
+def test_evaluation_scores_every_image_beside_bicubic(trained, tmp_path):
+    bundle, dataset, run = trained
+    flow = workflow(
+        bundle,
+        "evaluate",
+        "infer",
+        **tiny_network(),
+        dataset_dir=str(dataset),
+        ckpt_dir=str(run),
+        output_dir=str(tmp_path),
+    )
+    flow.run()
+    rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
+    assert [row["name"] for row in rows] == ["0", "1"]
+    report = json.loads((tmp_path / "scores.json").read_text())
+    assert report["images"] == 2 and report["data_range"] == 2.0
+
+    # The bicubic column again, from files to decibels, by PIL and scikit-image.
+    from PIL import Image
+    from skimage.metrics import peak_signal_noise_ratio
+
+    for row, number in zip(rows, (0, 1), strict=True):
+        image = tifffile.imread(dataset / "test" / "image" / f"rock{number}.tif").astype(np.float32)
+        label = tifffile.imread(dataset / "test" / "label" / f"rock{number}.tif").astype(np.float32)
+        enlarged = np.asarray(Image.fromarray(image).resize(label.shape[::-1], Image.Resampling.BICUBIC)).clip(0, 255)
+        assert float(row["psnr_bicubic"]) == pytest.approx(
+            peak_signal_noise_ratio(label, enlarged, data_range=255), abs=1e-3
+        )
+    assert report["metrics"]["psnr_bicubic"]["mean"] == pytest.approx(np.mean([float(r["psnr_bicubic"]) for r in rows]))
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [("uint8", ".tif"), ("uint16", ".ome.zarr")])
+def test_inference_keeps_dtype_and_halves_the_spacing(trained, tmp_path, dtype, suffix):
+    bundle, _, run = trained
+    scan = tmp_path / "scan.tif"
+    grey = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (20, 30)).astype(dtype)
+    tifffile.imwrite(scan, grey, imagej=True, resolution=(1 / 3.0, 1 / 3.0), metadata={"unit": "um"})
+    output = tmp_path / f"fine{suffix}"
+    flow = workflow(
+        bundle,
+        "inference",
+        "infer",
+        **tiny_network(),
+        ckpt_dir=str(run),
+        output_dir=str(tmp_path),
+        roi_size=16,
+        input_file=str(scan),
+        output_file=str(output),
+    )
+    flow.run()
+    fine = open_volume(output)
+    assert fine.shape == (1, 40, 60) and fine.dtype == dtype
+    assert fine.spacing == pytest.approx((1.5, 1.5))
+
+
+def test_export_to_torchscript_gives_the_same_numbers(trained, tmp_path):
+    bundle, _, run = trained
+    folder = BUNDLES / bundle / "configs"
+    ckpt_export(
+        net_id="network_def",
+        filepath=str(tmp_path / "model.ts"),
+        ckpt_file=str(run / "model.pt"),
+        meta_file=str(folder / "metadata.json"),
+        config_file=str(folder / "inference.json"),
+        **tiny_network(),
+    )
+    parser = ConfigParser(config(bundle, "inference") | {"scale": 2})
+    parser.update(tiny_network())
+    network = parser.get_parsed_content("network_def")
+    network.load_state_dict(torch.load(run / "model.pt", weights_only=True))
+    image = torch.rand(1, 1, 24, 24)
+    with torch.no_grad():
+        expected = network.eval()(image)
+        torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), expected)
+
+
+def test_export_to_onnx_gives_the_same_numbers(trained, tmp_path):
+    import onnxruntime
+    from monai.bundle import onnx_export
+
+    bundle, _, run = trained
+    folder = BUNDLES / bundle / "configs"
+    onnx_export(
+        net_id="network_def",
+        filepath=str(tmp_path / "model.onnx"),
+        ckpt_file=str(run / "model.pt"),
+        meta_file=str(folder / "metadata.json"),
+        config_file=str(folder / "inference.json"),
+        input_shape=[1, 1, 24, 24],
+        **tiny_network(),
+    )
+    parser = ConfigParser(config(bundle, "inference"))
+    parser.update(tiny_network())
+    network = parser.get_parsed_content("network_def")
+    network.load_state_dict(torch.load(run / "model.pt", weights_only=True))
+    image = torch.rand(1, 1, 24, 24)
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    (output,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
+    with torch.no_grad():
+        np.testing.assert_allclose(output, network.eval()(image).numpy(), atol=1e-5)
+
+
+@every_bundle
+def test_paper_recipe_trains_at_full_size_of_options(bundle, small_set, tmp_path):
+    small = {"network_def__width": 4, "network_def__blocks": 1, "discriminator_def__channels": 4, "num_workers": 0}
+    flow = train(
+        bundle,
+        small_set,
+        tmp_path / "run",
+        ["train", "paper"],
+        **small,
+        epochs=1,
+        warmup_epochs=0,
+        epoch_length=2,
+        patch_size=32,
+    )
+    assert flow.parser.get_parsed_content("lr_scheduler").constant_epochs == 50
+
+
+@every_bundle
+def test_volumes_are_one_override_away(bundle, tmp_path):
+    from rockmonai.data import sample_rock
+
+    train(
+        bundle,
+        sample_rock(3, 2),
+        tmp_path / "run",
+        spatial_dims=3,
+        epochs=1,
+        epoch_length=2,
+        discriminator_def__channels=2,
+    )
+    assert (tmp_path / "run" / "model.pt").is_file()
+
+
+@every_bundle
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ({"epochss": 3}, r"no key 'epochss' \(did you mean 'epochs'\?\)"),
+        ({"train#trainer#max_epoch": 3}, r"'train#trainer#max_epoch' is no argument of .*did you mean 'max_epochs'"),
+        ({"network_def#widht": 8}, r"'network_def#widht' .*did you mean 'width'"),
+        ({"train#epochs": 3}, "no key 'train#epochs'"),
+    ],
+)
+def test_misspelt_override_is_an_error_before_training(bundle, override, sentence, small_set, tmp_path):
+    with pytest.raises(Exception) as caught:
+        train(bundle, small_set, tmp_path / "run", **override)
+    assert re.search(sentence, str(find_rock_error(caught.value)))
+    assert not (tmp_path / "run").exists()
+
+
+@every_bundle
+@pytest.mark.parametrize("name", WORKFLOWS)
+def test_no_config_holds_a_key_that_nothing_reads(bundle, name):
+    check_config(config(bundle, name))
