@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def prepare(
 
 def _claim(folder: Path, config: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
     kept = folder / "config.json"
-    if kept.is_file() and not resume and not overwrite:
+    if _leftovers(folder) and not resume and not overwrite:
         raise OutputError(
             f"{folder} holds an earlier run; pass --resume true to continue it, --overwrite true to start anew, "
             "or another --output_dir."
@@ -70,20 +69,20 @@ def _claim(folder: Path, config: Mapping[str, Any], resume: bool, overwrite: boo
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_dir.") from error
-    if not os.access(folder, os.W_OK):
-        raise OutputError(f"{folder} cannot be written; choose another --output_dir.")
     if overwrite and not resume:
-        _remove_run(folder)
+        for path in _leftovers(folder):
+            path.unlink()
     with atomic_write(kept) as path:
         path.write_text(_as_json(config))
 
 
-def _remove_run(folder: Path) -> None:
-    """Remove what a run leaves, and nothing that a user may have put beside it."""
-    leftovers = ("checkpoint_*.pt*", "model*.pt*", "metrics.csv", "scores.*", "previews/*.png", "events.out.tfevents.*")
-    for pattern in leftovers:
-        for path in folder.glob(pattern):
-            path.unlink()
+def _leftovers(folder: Path) -> list[Path]:
+    """Return what an earlier run left, and nothing that a user may have put beside it.
+
+    A config alone is not work: a run that was refused before it began must not stand in the way of the next one.
+    """
+    patterns = ("checkpoint_*.pt*", "model*.pt*", "metrics.csv", "scores.*", "previews/*.png", "events.out.tfevents.*")
+    return [path for pattern in patterns for path in folder.glob(pattern)]
 
 
 def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:

@@ -13,6 +13,7 @@ from monai.transforms import Randomizable
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rockmonai.data.keyed import keyed_seed
+from rockmonai.errors import find_rock_error
 
 
 class PatchDataset(Dataset):
@@ -50,7 +51,14 @@ class PatchDataset(Dataset):
         order = _order(self.seed, draw_round, len(self.data))
         if isinstance(self.transform, Randomizable):
             self.transform.set_random_state(keyed_seed(self.seed, draw))
-        return self.transform(dict(self.data[order[position]]))
+        try:
+            return self.transform(dict(self.data[order[position]]))
+        except Exception as error:
+            cause = find_rock_error(error)
+            if cause is None:
+                raise
+            # A worker sends home the type and text of the outermost error alone: let it be ours, not MONAI's wrapper.
+            raise cause from error
 
 
 class PatchLoader(DataLoader):

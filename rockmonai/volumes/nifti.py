@@ -14,6 +14,7 @@ import numpy as np
 
 from rockmonai.errors import DataError, OutputError
 from rockmonai.volumes.atomic import reserve
+from rockmonai.volumes.planes import mapped
 from rockmonai.volumes.source import Layout, Sink, Source
 from rockmonai.volumes.units import complete, micrometres
 
@@ -40,8 +41,8 @@ def open_source(path: Path, member: str) -> Source:
         DataError: the file is shorter than its header says, or has a time axis.
     """
     image: Any = nibabel.load(path)
-    shape, header = image.shape, image.header
-    expected = image.dataobj.offset + int(np.prod(shape)) * header.get_data_dtype().itemsize
+    shape, header, data = image.shape, image.header, image.dataobj
+    expected = data.offset + int(np.prod(shape)) * header.get_data_dtype().itemsize
     if path.suffix.lower() == ".nii" and path.stat().st_size < expected:
         raise DataError(f"{path} is truncated: it has {path.stat().st_size} of {expected} bytes; restore the file.")
     axes = "XYZ"[: len(shape)] + "".join("T" if size == 1 else "C" for size in shape[3:])
@@ -49,7 +50,10 @@ def open_source(path: Path, member: str) -> Source:
         raise DataError(f"{path} has the shape {shape}: save one volume (x, y, z, channel) per file.")
     unit = _UNITS.get(header.get_xyzt_units()[0], "")
     sizes = [micrometres(size, unit) for size in header.get_zooms()[: len(axes.rstrip("CT"))]]
-    return Source(_Scaled(image.dataobj), axes, complete(sizes[::-1]))
+    # A memory map is over ten times faster than nibabel's slicing where the voxels need no scaling.
+    is_plain = path.suffix.lower() == ".nii" and (data.slope, data.inter) == (1, 0)
+    array = mapped(path, data.dtype, data.offset, shape, "F") if is_plain else _Scaled(data)
+    return Source(array, axes, complete(sizes[::-1]))
 
 
 def create(path: Path, layout: Layout) -> Sink:
