@@ -73,7 +73,7 @@ class CollapseMonitor:
                 findings.append(f"the discriminator is right in {mean['accuracy']:.1%} of all cases")
             if mean["loss"] < 0.02:
                 findings.append(f"its loss is {mean['loss']:.3g}")
-            if self.medians and mean["adversarial"] > 3 * median(self.medians):
+            if len(self.medians) >= 3 and mean["adversarial"] > 3 * median(self.medians):
                 findings.append(
                     f"the adversarial loss rose from {median(self.medians):.3g} to {mean['adversarial']:.3g}"
                 )

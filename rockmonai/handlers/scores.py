@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from monai.engines.workflow import Workflow
 
 from rockmonai.handlers.history import as_csv
 from rockmonai.metrics import mean_sem
-from rockmonai.volumes import atomic_write
+from rockmonai.volumes import atomic_write, natural_key
+
+MeanSem = tuple[float, float]
 
 logger = logging.getLogger("rockmonai")
 
@@ -28,14 +31,20 @@ class Scores:
         baseline: the suffix by which a baseline's metric is known.
         output_dir: folder of the two files; None prints only.
         protocol: facts to keep with the figures, such as the data range.
+        title: what the printed line begins with.
     """
 
     def __init__(
-        self, baseline: str = "bicubic", output_dir: str | None = None, protocol: Mapping[str, object] | None = None
+        self,
+        baseline: str = "bicubic",
+        output_dir: str | None = None,
+        protocol: Mapping[str, object] | None = None,
+        title: str = "validation",
     ) -> None:
         self.baseline = baseline
         self.folder = None if output_dir is None else Path(output_dir)
         self.protocol = dict(protocol or {})
+        self.title = title
         self.names: list[str] = []
 
     def attach(self, engine: Workflow) -> None:
@@ -53,31 +62,47 @@ class Scores:
     def _report(self, engine: Workflow) -> None:
         if engine.state.rank > 0:
             return
-        logger.info("validation: %s", side_by_side(engine.state.metrics, self.baseline))
+        details = {name: values.flatten().tolist() for name, values in engine.state.metric_details.items()}
+        summary = {name: mean_sem(values) for name, values in details.items()}
+        logger.info("%s: %s", self.title, side_by_side(summary, self.baseline))
         if self.folder is not None:
-            self._write({name: details.flatten().tolist() for name, details in engine.state.metric_details.items()})
+            self._write(self.folder, details, summary)
 
-    def _write(self, details: Mapping[str, list[float]]) -> None:
-        assert self.folder is not None
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _write(self, folder: Path, details: Mapping[str, list[float]], summary: Mapping[str, MeanSem]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         rows = [
             {"name": name} | {metric: values[row] for metric, values in details.items()}
             for row, name in enumerate(self.names)
         ]
-        summary = {
-            metric: dict(zip(("mean", "sem"), mean_sem(values), strict=True)) for metric, values in details.items()
+        report = {
+            "images": len(rows),
+            **self.protocol,
+            "metrics": {
+                name: {"mean": mean, "sem": sem if math.isfinite(sem) else None}
+                for name, (mean, sem) in summary.items()
+            },
         }
-        with atomic_write(self.folder / "scores.csv") as path:
-            path.write_text(as_csv(rows))
-        with atomic_write(self.folder / "scores.json") as path:
-            path.write_text(json.dumps({"images": len(rows), **self.protocol, "metrics": summary}, indent=2) + "\n")
+        with atomic_write(folder / "scores.csv") as path:
+            path.write_text(as_csv(sorted(rows, key=lambda row: natural_key(row["name"]))))
+        with atomic_write(folder / "scores.json") as path:
+            path.write_text(json.dumps(report, indent=2) + "\n")
 
 
-def side_by_side(metrics: Mapping[str, float], baseline: str) -> str:
-    """Return ``"PSNR 28.31 (bicubic 26.10)  SSIM 0.812 (bicubic 0.701)"`` for ``psnr``, ``psnr_bicubic`` and so on."""
+def side_by_side(summary: Mapping[str, MeanSem], baseline: str) -> str:
+    """Return ``"PSNR 28.31 ± 0.12 (bicubic 25.22 ± 0.10)  SSIM ..."`` for ``psnr``, ``psnr_bicubic`` and so on.
+
+    Args:
+        summary: mean and standard error of each metric, by its name.
+        baseline: the suffix by which a baseline's metric is known.
+    """
     parts = []
-    for name, value in metrics.items():
+    for name, value in summary.items():
         if not name.endswith(f"_{baseline}"):
-            beside = metrics.get(f"{name}_{baseline}")
-            parts.append(f"{name.upper()} {value:.4g}" + ("" if beside is None else f" ({baseline} {beside:.4g})"))
+            beside = summary.get(f"{name}_{baseline}")
+            parts.append(f"{name.upper()} {_figure(value)}" + (f" ({baseline} {_figure(beside)})" if beside else ""))
     return "  ".join(parts)
+
+
+def _figure(value: MeanSem) -> str:
+    mean, sem = value
+    return f"{mean:.4g}" + (f" ± {sem:.2g}" if math.isfinite(sem) else "")

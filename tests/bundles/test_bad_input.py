@@ -147,7 +147,16 @@ def test_existing_output_is_kept(small_set, tmp_path):
 )
 def test_literal_command_ends_with_the_sentence_and_its_code(tmp_path, options, code, sentence):
     config = str(BUNDLES / "srgan" / "configs" / "train.json")
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", config, "--output_dir", str(tmp_path / "run")]
+    command = [
+        sys.executable,
+        "-m",
+        "monai.bundle",
+        "run",
+        "--config_file",
+        config,
+        "--output_dir",
+        str(tmp_path / "run"),
+    ]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path)
     assert done.returncode == code
     last = done.stderr.strip().splitlines()[-1]

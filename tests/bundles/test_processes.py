@@ -17,7 +17,9 @@ from tests.bundles.runs import BUNDLES, TINY
 CONFIGS = BUNDLES / "srgan" / "configs"
 
 
-def command(dataset: Path, output: Path, *more: str, config: str | None = None, launcher: tuple[str, ...] = ()) -> list[str]:
+def command(
+    dataset: Path, output: Path, *more: str, config: str | None = None, launcher: tuple[str, ...] = ()
+) -> list[str]:
     options = {**TINY, "dataset_dir": dataset, "output_dir": output}
     flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     config = config or str(CONFIGS / "train.json")

@@ -51,7 +51,7 @@ def test_each_sign_of_collapse_is_told_with_its_figure(caplog, signs, words):
 
 def test_a_rising_adversarial_loss_is_told(caplog):
     monitor = CollapseMonitor(window=5)
-    watch(monitor, 5, adversarial=1.0)
+    watch(monitor, 15, adversarial=1.0)
     watch(monitor, 5, adversarial=5.0)
     assert "rose from 1 to 5" in caplog.text
 

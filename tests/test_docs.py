@@ -1,0 +1,81 @@
+"""Every command of the guides runs, in their order, on small data of the names that they use."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+
+import numpy as np
+import pytest
+import tifffile
+from fire.parser import DefaultParseValue, SeparateFlagArgs
+from monai.bundle import run
+
+from tests.bundles.runs import BUNDLES, TINY
+from tests.conftest import PROJECT
+
+GUIDES = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md"), *BUNDLES.glob("*/docs/README.md")]
+SMALL = {"patch_size": 32, "batch_size": 2, "epochs": 2, "warmup_epochs": 1, "epoch_length": 2, "val_patches": 2}
+
+
+def commands(text: str) -> list[list[str]]:
+    made = re.findall(r"make train .*then: (python .*)", text)
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.S)
+    return [shlex.split(line) for line in [*made, *"\n".join(blocks).splitlines()] if line]
+
+
+def arguments(words: list[str]) -> dict:
+    assert words[:4] == ["python", "-m", "monai.bundle", "run"], words
+    flags, _ = SeparateFlagArgs(words[4:])
+    return {
+        name.removeprefix("--"): DefaultParseValue(value) for name, value in zip(flags[::2], flags[1::2], strict=True)
+    }
+
+
+def rock(*shape):
+    return np.random.default_rng(len(shape)).integers(1, 255, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def somewhere(tmp_path, monkeypatch):
+    """A folder with a copy of the bundles and all data that the guides name; the process works there."""
+    shutil.copytree(BUNDLES, tmp_path / "bundles", ignore=shutil.ignore_patterns("models", "evaluation", "predictions"))
+    for split in ("train", "validation", "test"):
+        for folder, size in (("pairs", 24), ("shale", 24)):
+            names = ("image/rock1", "label/rock1") if folder == "pairs" else ("txm/TXM001", "sem/SEM001")
+            for name, factor in zip(names, (1, 2), strict=True):
+                path = tmp_path / folder / split / f"{name}.tif"
+                path.parent.mkdir(parents=True)
+                tifffile.imwrite(path, rock(size * factor, size * factor))
+    (tmp_path / "rocks").mkdir()
+    for number in range(4):
+        tifffile.imwrite(tmp_path / "rocks" / f"rock{number}.tif", rock(64, 64))
+    tifffile.imwrite(tmp_path / "volume.tif", rock(128, 40, 40), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "scan.tif", rock(24, 24))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(PROJECT)))
+def test_every_command_runs(guide, somewhere):
+    for words in commands(guide.read_text()):
+        given = arguments(words)
+        small = {key: value for key, value in TINY.items() if "#" in key}
+        if "train.json" in given["config_file"]:
+            small |= SMALL
+        else:
+            small.pop("discriminator_def#channels")
+        run(logging_file=False, **{**small, **given, "device": "cpu"} | ({"epochs": 2} if "epochs" in given else {}))
+
+
+def test_python_of_the_readme_runs(somewhere):
+    for block in re.findall(r"```python\n(.*?)```", (PROJECT / "README.md").read_text(), re.S):
+        exec(block, {})
+    assert (somewhere / "copy.ome.zarr").is_dir()
+
+
+def test_links_of_the_guides_lead_somewhere():
+    for guide in GUIDES:
+        for target in re.findall(r"\]\(([^)#]+)\)", guide.read_text()):
+            assert target.startswith("http") or (guide.parent / target).exists(), f"{guide}: {target}"
