@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from pydoc import locate
 from typing import Any
 
@@ -17,7 +19,11 @@ from rockmonai.errors import UsageError, did_you_mean
 MARKS = {"_target_", "_disabled_", "_requires_", "_desc_", "_mode_"}
 
 
-def check_config(config: Mapping[str, Any], entry_points: Iterable[str] = ("initialize", "run", "finalize")) -> None:
+def check_config(
+    config: Mapping[str, Any],
+    entry_points: Iterable[str] = ("initialize", "run", "finalize"),
+    known: Iterable[str] = (),
+) -> None:
     """Check that every key of ``config`` is used and every argument is one that its component takes.
 
     A key counts as used if the config refers to it, if it belongs to a component, or if it is an entry point or a
@@ -26,20 +32,31 @@ def check_config(config: Mapping[str, Any], entry_points: Iterable[str] = ("init
     Args:
         config: a merged MONAI bundle config, overrides included.
         entry_points: ids that are run.
+        known: keys that are right even if an override has left them without a reader (see :func:`keys_of_files`).
 
     Raises:
         UsageError: at the first unknown key or argument, with the nearest known one.
     """
     tables: tuple[Mapping[str, Any], ...] = (TrainProperties, InferProperties, MetaProperties)
     properties = {p[BundlePropertyConfig.ID].replace(ID_SEP_KEY, "#") for table in tables for p in table.values()}
-    used = set(entry_points) | properties | _references(config)
-    known = [key for key, _ in _leaves(config)]
-    for key, _ in _leaves(config):
-        if not _is_used(key, used):
-            others = [k for k in known if k != key and _is_used(k, used)]
-            raise UsageError(f"The config has no key '{key}'{did_you_mean(key, others)}; nothing would read it.")
+    used = set(entry_points) | properties | _references(config) | set(known)
+    keys = [key for key, _ in _leaves(config)]
+    right = [key for key in keys if _is_used(key, used)]
+    for key in keys:
+        if key not in right:
+            raise UsageError(f"The config has no key '{key}'{did_you_mean(key, right)}; nothing would read it.")
     for key, component in _components(config):
         _check_arguments(key, component)
+
+
+def keys_of_files(folder: Path, config: Mapping[str, Any]) -> set[str]:
+    """Return the keys that the config files of ``folder`` gave to a merged ``config``.
+
+    MONAI does not tell which files it merged, but merging adds keys and removes none: they are the files whose keys
+    are all there.
+    """
+    files = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    return {key for content in files if content.keys() <= config.keys() for key, _ in _leaves(content)}
 
 
 def _check_arguments(key: str, component: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 from monai.utils import set_determinism
 
-from rockmonai.bundle.check_config import check_config
+from rockmonai.bundle.check_config import check_config, keys_of_files
 from rockmonai.bundle.running import running_workflow
 from rockmonai.errors import ModelError, OutputError, report_in_one_sentence
 from rockmonai.volumes import atomic_write
@@ -45,7 +45,8 @@ def prepare(
     workflow = running_workflow()
     config = workflow.parser.get() if workflow is not None else {}
     if workflow is not None:
-        check_config(config, (workflow.init_id, workflow.run_id, workflow.final_id))
+        known = keys_of_files(Path(workflow.config_root_path), config)
+        check_config(config, (workflow.init_id, workflow.run_id, workflow.final_id), known)
     if distributed:
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
     folder = Path(output_dir)

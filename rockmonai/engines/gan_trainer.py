@@ -114,6 +114,13 @@ class GANTrainer(Trainer):
         )
         self.state.losses = {}
 
+    @property
+    def phase(self) -> str:
+        """``"pixel"`` where no discriminator ever joins, else ``"warmup"`` until it does, then ``"adversarial"``."""
+        if self.discriminator is None or self.warmup_epochs >= self.state.max_epochs:
+            return "pixel"
+        return "warmup" if self.state.epoch <= self.warmup_epochs else "adversarial"
+
     def state_objects(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
         return {"grad_scaler": self.grad_scaler, "pool": self.pool}
@@ -123,7 +130,7 @@ class GANTrainer(Trainer):
         image, label = self.prepare_batch(batchdata, state.device, self.non_blocking)[:2]
         if any(term.needs_input_gradient for term in self.losses):
             image.requires_grad_()
-        adversarial = self.discriminator is not None and state.epoch > self.warmup_epochs
+        adversarial = self.phase == "adversarial"
         generator_learns = not adversarial or state.iteration % self.d_steps == 0
         state.losses = {}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,12 @@ logger = logging.getLogger("rockmonai")
 
 
 class Checkpoints:
-    """Saves everything a run needs to continue bit for bit, and the best generator as ``model.pt``.
+    """Saves everything a run needs to continue bit for bit, and the network as ``model.pt``.
 
     A checkpoint holds the objects of ``objects``, what the trainer adds (scaler, pool), the counters, the record of the
-    run and the best metric so far. ``model.pt`` holds the network's weights at the best validation. While only the
-    pixel losses count (``warmup_epochs``), the best goes to ``model_warmup.pt`` instead: an adversarial training that
-    pays in PSNR for sharpness would otherwise never be kept.
+    run and the best metric so far. ``model.pt`` holds the network's weights at the best validation. A key metric such
+    as PSNR cannot judge an adversarial training, which pays with it for sharpness: there the best of the warm-up is
+    kept as ``model_warmup.pt``, and ``model.pt`` is the network of the last epoch.
 
     SIGTERM, SIGINT and SIGUSR1 end the run after the iteration in progress, with a checkpoint and exit code 75.
 
@@ -34,7 +35,6 @@ class Checkpoints:
         network: whose weights make ``model.pt``.
         objects: what else a run consists of, by name: networks, optimisers, schedulers.
         validator: evaluator whose key metric tells which model is best (larger is better).
-        warmup_epochs: the trainer's epochs without a discriminator.
         interval: epochs between checkpoints.
         iterations: also save after every so many iterations; None saves at the end of epochs only.
         keep: checkpoints kept; the oldest is removed once the newest is verified.
@@ -47,7 +47,6 @@ class Checkpoints:
         network: nn.Module,
         objects: Mapping[str, Any],
         validator: Workflow | None = None,
-        warmup_epochs: int = 0,
         interval: int = 1,
         iterations: int | None = None,
         keep: int = 2,
@@ -57,7 +56,6 @@ class Checkpoints:
         self.network = network
         self.objects = {"network": network, **objects}
         self.validator = validator
-        self.warmup_epochs = warmup_epochs
         self.interval = interval
         self.iterations = iterations
         self.keep = keep
@@ -128,26 +126,32 @@ class Checkpoints:
             self.save(engine)
 
     def _end_epoch(self, engine: Workflow) -> None:
-        self._keep_best(engine)
+        self._keep_model(engine)
         if self.signals.received is not None:
             self._stop(engine)
         elif engine.state.epoch % self.interval == 0 or engine.state.epoch == engine.state.max_epochs:
             self.save(engine)
 
-    def _keep_best(self, engine: Workflow) -> None:
-        validator, best = self.validator, engine.state.best
-        if engine.state.rank > 0 or validator is None or validator.state.epoch != engine.state.epoch:
-            return
-        value = float(validator.state.metrics[validator.state.key_metric_name])
-        warm = engine.state.epoch <= self.warmup_epochs < engine.state.max_epochs
-        name = "model_warmup.pt" if warm else "model.pt"
-        if value > best.get(name, -float("inf")):
+    def _keep_model(self, engine: Workflow) -> None:
+        phase = getattr(engine, "phase", "pixel")
+        name = "model_warmup.pt" if phase == "warmup" else "model.pt"
+        if engine.state.rank == 0 and (phase == "adversarial" or self._is_best(engine, name)):
             write_checkpoint(self.network.state_dict(), self.folder / name)
-            best[name] = value
+
+    def _is_best(self, engine: Workflow, name: str) -> bool:
+        """Tell whether the validation of this epoch, if there was one, beat all others of this phase."""
+        validator, best = self.validator, engine.state.best
+        if validator is None or validator.state.epoch != engine.state.epoch:
+            return False
+        value = float(validator.state.metrics[validator.state.key_metric_name])
+        if value <= best.get(name, -math.inf):
+            return False
+        best[name] = value
+        return True
 
     def _finish(self, engine: Workflow) -> None:
         self.signals.restore()
-        if engine.state.rank == 0 and "model.pt" not in engine.state.best:
+        if engine.state.rank == 0 and not (self.folder / "model.pt").is_file():
             write_checkpoint(self.network.state_dict(), self.folder / "model.pt")
 
     def _stop(self, engine: Workflow) -> None:

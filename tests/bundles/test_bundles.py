@@ -267,6 +267,13 @@ def test_misspelt_override_is_an_error_before_training(bundle, override, sentenc
     assert not (tmp_path / "run").exists()
 
 
+def test_a_key_that_an_override_left_without_a_reader_is_still_right(trained, tmp_path):
+    bundle, dataset, run = trained
+    override = tiny_network() | {"dataset_dir": str(dataset), "output_dir": str(tmp_path), "ckpt_dir": "elsewhere"}
+    workflow(bundle, "evaluate", "infer", ckpt_path=str(run / "model.pt"), **override).run()
+    assert (tmp_path / "scores.json").is_file()
+
+
 @every_bundle
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_config_holds_a_key_that_nothing_reads(bundle, name):
