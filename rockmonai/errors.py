@@ -34,6 +34,10 @@ class DataError(RockError):
     exit_code = 3
 
 
+class NoWindow(DataError):
+    """No window of one image is worth training on; another image may have some."""
+
+
 class ModelError(RockError):
     """A checkpoint is missing, damaged or made for another network."""
 
@@ -68,6 +72,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``" (did you mean 'epochs'?)"`` for the nearest known word, or an empty string."""
     near = difflib.get_close_matches(word, list(known), n=1)
     return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a library said, or its type when it said nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def find_rock_error(error: BaseException | None) -> RockError | None:

@@ -51,7 +51,7 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "rocks").mkdir()
     for number in range(4):
         tifffile.imwrite(tmp_path / "rocks" / f"rock{number}.tif", rock(64, 64))
-    tifffile.imwrite(tmp_path / "volume.tif", rock(128, 40, 40), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "volume.tif", rock(256, 40, 40), photometric="minisblack")
     tifffile.imwrite(tmp_path / "scan.tif", rock(24, 24))
     monkeypatch.chdir(tmp_path)
     return tmp_path

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from rockmonai.errors import DataError, RockError, find_rock_error
+from rockmonai.errors import DataError, NoWindow, RockError, find_rock_error, first_line
 
 
 def run_and_fail(code: str) -> subprocess.CompletedProcess:
@@ -47,3 +47,14 @@ def test_every_kind_is_found_below_its_wrappers(kind):
     outer.__context__ = kind("inner")
     assert find_rock_error(outer) is outer.__context__
     assert find_rock_error(ValueError("alone")) is None
+
+
+def test_first_line_of_a_library_that_says_much_or_nothing():
+    assert first_line(ValueError("bad magic number.\nSee the manual.")) == "bad magic number"
+    assert first_line(EOFError()) == "EOFError"
+
+
+def test_a_file_without_a_window_is_a_data_error_to_a_script():
+    done = run_and_fail("from rockmonai.errors import *\nreport_in_one_sentence()\nraise NoWindow('All black.')")
+    assert done.returncode == DataError.exit_code == NoWindow.exit_code
+    assert done.stderr == "rockmonai: All black.\n"

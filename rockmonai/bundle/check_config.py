@@ -10,9 +10,7 @@ from pydoc import locate
 from typing import Any
 
 from monai.bundle import ConfigComponent, ReferenceResolver
-from monai.bundle.properties import InferProperties, MetaProperties, TrainProperties
 from monai.bundle.utils import ID_SEP_KEY
-from monai.utils import BundlePropertyConfig
 
 from rockmonai.errors import UsageError, did_you_mean
 
@@ -26,8 +24,7 @@ def check_config(
 ) -> None:
     """Check that every key of ``config`` is used and every argument is one that its component takes.
 
-    A key counts as used if the config refers to it, if it belongs to a component, or if it is an entry point or a
-    property that MONAI's applications look for.
+    A key counts as used if the config refers to it, if it belongs to a component that is built, or if it is run.
 
     Args:
         config: a merged MONAI bundle config, overrides included.
@@ -37,9 +34,7 @@ def check_config(
     Raises:
         UsageError: at the first unknown key or argument, with the nearest known one.
     """
-    tables: tuple[Mapping[str, Any], ...] = (TrainProperties, InferProperties, MetaProperties)
-    properties = {p[BundlePropertyConfig.ID].replace(ID_SEP_KEY, "#") for table in tables for p in table.values()}
-    used = set(entry_points) | properties | _references(config) | set(known)
+    used = {*entry_points, *known} | _references(config)
     keys = [key for key, _ in _leaves(config)]
     right = [key for key in keys if _is_used(key, used)]
     for key in keys:
@@ -55,8 +50,17 @@ def keys_of_files(folder: Path, config: Mapping[str, Any]) -> set[str]:
     MONAI does not tell which files it merged, but merging adds keys and removes none: they are the files whose keys
     are all there.
     """
-    files = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    files = [_read(path) for path in folder.glob("*.json")]
     return {key for content in files if content.keys() <= config.keys() for key, _ in _leaves(content)}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Return the config in a file, or nothing if the file is no config."""
+    try:
+        content = json.loads(path.read_text())
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _check_arguments(key: str, component: Mapping[str, Any]) -> None:

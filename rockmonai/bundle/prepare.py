@@ -1,9 +1,7 @@
-"""What happens before anything else when a bundle is run: checks, the output folder, determinism."""
+"""What happens before anything else when a bundle is run: checks, the run's folders, determinism."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,92 +10,68 @@ import torch.distributed as dist
 from monai.utils import set_determinism
 
 from rockmonai.bundle.check_config import check_config, keys_of_files
+from rockmonai.bundle.check_values import check_values
+from rockmonai.bundle.claim import claim
+from rockmonai.bundle.device import device
 from rockmonai.bundle.running import running_workflow
-from rockmonai.errors import ModelError, OutputError, report_in_one_sentence
-from rockmonai.volumes import atomic_write
+from rockmonai.errors import report_in_one_sentence
 
-# Keys that a resumed run may change: they alter how long or where it runs, not what it computes.
-FREE_TO_CHANGE = {"resume", "overwrite", "epochs", "num_workers", "device", "output_dir", "ckpt_dir", "bundle_root"}
+WORDS = {"true": True, "false": False, "null": None}
 
 
 def prepare(
-    output_dir: str, seed: int = 0, resume: bool = False, overwrite: bool = False, distributed: bool = False
+    output_dir: str | None = None,
+    ckpt_dir: str | None = None,
+    seed: int = 0,
+    resume: bool = False,
+    overwrite: bool = False,
+    distributed: bool = False,
 ) -> None:
     """Make a run safe to start, or end it with one sentence before any work is done.
 
-    Checks every key and argument of the config, refuses to write over an earlier run, keeps the merged config as
-    ``config.json`` in ``output_dir``, and seeds all generators. From here on an error ends the process with its one
-    sentence and its exit code.
+    Checks the keys, arguments and values of the config, refuses to write over an earlier run, and seeds all
+    generators. From here on an error ends the process with its one sentence and its exit code.
 
     Args:
-        output_dir: folder of the run; made if need be.
+        output_dir: folder that the run's results are for; None for a job that guards its own output file.
+        ckpt_dir: folder that a training's checkpoints are for; None for an evaluation.
         seed: seed of the run.
-        resume: continue the run in ``output_dir``.
-        overwrite: remove what an earlier run left there.
+        resume: continue the training in these folders.
+        overwrite: remove what an earlier run of the same kind left there.
         distributed: join the other ranks that ``torchrun`` started.
 
     Raises:
-        UsageError: if the config has an unknown key or argument.
-        OutputError: if ``output_dir`` holds a run already, or cannot be written.
+        UsageError: if the config has an unknown key or argument, or an impossible value.
+        OutputError: if the folders hold a run already, or cannot be written.
         ModelError: if ``resume`` is asked for with a config that differs from the run's.
     """
     report_in_one_sentence()
+    resume, overwrite, distributed = (bool(_understood(word)) for word in (resume, overwrite, distributed))
+    config: dict[str, Any] = {}
     workflow = running_workflow()
-    config = workflow.parser.get() if workflow is not None else {}
     if workflow is not None:
+        # The command line of MONAI hands JSON's words over as strings, and the string "false" is true to Python.
+        config = _understood(workflow.parser.get())
+        workflow.parser.set(config)
+        workflow.parser.parse(reset=True)
         known = keys_of_files(Path(workflow.config_root_path), config)
         check_config(config, (workflow.init_id, workflow.run_id, workflow.final_id), known)
+        check_values(config)
     if distributed:
+        if torch.cuda.is_available():
+            torch.cuda.set_device(device())
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
-    folder = Path(output_dir)
-    if not dist.is_initialized() or dist.get_rank() == 0:
-        _claim(folder, config, resume, overwrite)
+    if output_dir is not None and not (dist.is_initialized() and dist.get_rank() > 0):
+        claim(Path(output_dir), None if ckpt_dir is None else Path(ckpt_dir), config, resume, overwrite)
     if dist.is_initialized():
         dist.barrier()
     set_determinism(seed)
 
 
-def _claim(folder: Path, config: Mapping[str, Any], resume: bool, overwrite: bool) -> None:
-    kept = folder / "config.json"
-    if _leftovers(folder) and not resume and not overwrite:
-        raise OutputError(
-            f"{folder} holds an earlier run; pass --resume true to continue it, --overwrite true to start anew, "
-            "or another --output_dir."
-        )
-    if resume and kept.is_file():
-        _compare(json.loads(kept.read_text()), json.loads(_as_json(config)), folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_dir.") from error
-    if overwrite and not resume:
-        for path in _leftovers(folder):
-            path.unlink()
-    with atomic_write(kept) as path:
-        path.write_text(_as_json(config))
-
-
-def _leftovers(folder: Path) -> list[Path]:
-    """Return what an earlier run left, and nothing that a user may have put beside it.
-
-    A config alone is not work: a run that was refused before it began must not stand in the way of the next one.
-    """
-    patterns = ("checkpoint_*.pt*", "model*.pt*", "metrics.csv", "scores.*", "previews/*.png", "events.out.tfevents.*")
-    return [path for pattern in patterns for path in folder.glob(pattern)]
-
-
-def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    changed = [
-        f"{key} {json.dumps(before.get(key))} -> {json.dumps(now.get(key))}"
-        for key in sorted({*before, *now} - FREE_TO_CHANGE)
-        if before.get(key) != now.get(key)
-    ]
-    if changed:
-        raise ModelError(
-            f"The run in {folder} was started with another config ({'; '.join(changed)[:400]}); resume with the same "
-            "values, or choose another --output_dir."
-        )
-
-
-def _as_json(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, indent=2, default=str) + "\n"
+def _understood(config: Any) -> Any:
+    """Return ``config`` with the strings "true", "false" and "null" as what they mean in JSON."""
+    if isinstance(config, dict):
+        return {key: _understood(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [_understood(value) for value in config]
+    return WORDS.get(config, config) if isinstance(config, str) else config

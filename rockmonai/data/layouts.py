@@ -1,142 +1,92 @@
-"""How data sets lie on disk, and which of their files belong together."""
+"""How data sets lie on disk: from a path to the records of one split."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rockmonai.data.matching import contents, match
+from rockmonai.data.record_lists import read_list
+from rockmonai.data.splits import SPLITS, check_split, hold_out
 from rockmonai.errors import DataError
-from rockmonai.volumes import list_scans, natural_key, stem_of
-
-SPLITS = {
-    "train": ("train", "training"),
-    "validation": ("validation", "val", "valid"),
-    "test": ("test", "testing"),
-}
-Record = dict[str, Any]
+from rockmonai.volumes import list_scans, open_volume, stem_of
 
 
-def find_records(dataset_dir: Path, split: str, folders: Mapping[str, str], holdout: float) -> list[Record]:
-    """Return the records of one split: a path for every key of ``folders``, a ``name``, perhaps a region ``roi``.
+def find_records(
+    dataset_dir: str, split: str, folders: Mapping[str, str], holdout: float, spatial_dims: int
+) -> list[dict[str, Any]]:
+    """Return the records of one split: a path for every key of ``folders``, and a ``name``.
 
     Layouts, in this order: a ``.json`` list; one image or volume; DeepRock-SR (``<rock>_train_HR`` beside
-    ``<rock>_train_LR_default_X4``); ``<split>/<folder>/*``; ``<folder>/*`` or plain images, of which the last ones are
-    held out. Where only the label's images exist, the label stands in for the image: training then degrades it.
+    ``<rock>_train_LR_default_X4``); ``<split>/<folder>/*``; for a 3D model, a folder of single slices, which is one
+    volume; ``<folder>/*`` or plain images. Where a folder holds no files, its sub-folders of slices are its volumes.
+    Where only the label's images exist, the label stands in for the image: training then degrades it.
 
     Args:
-        dataset_dir: a folder or file.
+        dataset_dir: a folder, a file or ``file::dataset``.
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        folders: folder name of each key; ``label`` is the key of the high-quality images.
-        holdout: share of an unsplit data set that is kept from training.
+        folders: folder of each key, relative to its split; ``label`` is the key of the high-quality images.
+        holdout: share of an unsplit data set that is kept from training (see :func:`rockmonai.data.splits.hold_out`).
+        spatial_dims: 2 or 3, as the model has them.
+
+    Returns:
+        The records. One of which the split uses a region has a ``roi`` or a ``share``.
 
     Raises:
         DataError: if nothing is found, or an image has no partner.
+        UsageError: if the split or the share does not exist.
     """
-    if not dataset_dir.exists() and "::" not in dataset_dir.name:
-        raise DataError(
-            f"There is no data set {dataset_dir}; pass --dataset_dir with a folder, a volume or a .json list."
-        )
-    if dataset_dir.suffix == ".json":
-        return _from_list(dataset_dir, split, folders)
-    if not dataset_dir.is_dir() or dataset_dir.name.endswith(".zarr"):
-        return [{"name": stem_of(dataset_dir), **dict.fromkeys(folders, str(dataset_dir)), "holdout": (split, holdout)}]
-    deeprock = sorted(dataset_dir.glob(f"*_{_deeprock_name(split)}_HR"))
+    check_split(split, holdout)
+    root = Path(dataset_dir.partition("::")[0])
+    if not root.exists():
+        raise DataError(f"There is no data set {root}; pass --dataset_dir with a folder, a volume or a .json list.")
+    if root.suffix == ".json":
+        return read_list(root, split, folders)
+    if not root.is_dir() or root.suffix == ".zarr":
+        return hold_out([_single(dataset_dir, folders)], split, holdout)
+    deeprock = sorted(found for name in SPLITS[split] for found in root.glob(f"*_{name}_HR"))
     if deeprock:
         return [record for hr in deeprock for record in _from_deeprock(hr, folders)]
     for name in SPLITS[split]:
-        if (dataset_dir / name).is_dir():
-            return match(_present(dataset_dir / name, folders))
-    if any((dataset_dir / name).is_dir() for names in SPLITS.values() for name in names):
-        raise DataError(f"{dataset_dir} has no folder '{split}'; it holds {_listing(dataset_dir)}.")
-    return _held_out(match(_present(dataset_dir, folders)), split, holdout)
+        if (root / name).is_dir():
+            return match(_present(root / name, folders))
+    if any((root / name).is_dir() for names in SPLITS.values() for name in names):
+        raise DataError(f"{root} has no folder '{split}'; it holds {contents(root)}.")
+    if spatial_dims == 3 and _holds_slices(root):
+        return hold_out([_single(dataset_dir, folders)], split, holdout)
+    return hold_out(match(_present(root, folders)), split, holdout)
 
 
-def match(folders: Mapping[str, Path]) -> list[Record]:
-    """Return one record for each image that every folder holds, matched by name.
-
-    ``TXM001.tif`` and ``SEM001.tif`` match, as do ``0001.png`` and ``0001x4.png``: the part of the names that all files
-    of a folder begin with, unless it is a number, and an ending such as ``x4`` do not count.
-
-    Raises:
-        DataError: if a folder is empty, two of its names are alike, or an image has no partner.
-    """
-    named = {key: _by_name(folder) for key, folder in folders.items()}
-    everywhere = set.intersection(*(set(files) for files in named.values()))
-    for key, files in named.items():
-        alone = sorted(set(files) - everywhere)
-        if alone:
-            others = ", ".join(sorted(str(folders[k]) for k in folders if folders[k] != folders[key]))
-            shown = ", ".join(files[name].name for name in alone[:10]) + (", ..." if len(alone) > 10 else "")
-            raise DataError(
-                f"{len(alone)} of {len(files)} images in {folders[key]} have no partner in {others}: {shown}."
-            )
-    return [
-        {"name": name, **{key: str(files[name]) for key, files in named.items()}}
-        for name in sorted(everywhere, key=natural_key)
-    ]
+def _single(path: str, folders: Mapping[str, str]) -> dict[str, Any]:
+    """Return the record of one volume, which is the label and the image."""
+    others = [key for key in folders if key not in ("image", "label")]
+    if others:
+        raise DataError(f"{path} is a single scan without '{others[0]}'; give a folder, or a .json list of both.")
+    return {"name": stem_of(path), **dict.fromkeys(folders, path)}
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
+def _holds_slices(folder: Path) -> bool:
     files = list_scans(folder)
-    if not files:
-        raise DataError(f"There are no images in {folder}; it holds {_listing(folder)}.")
-    stems = [re.sub(r"x\d+$", "", stem_of(file)) for file in files]
-    # The common beginning is the modality's name; digits in it belong to the number that tells the images apart.
-    shared = re.match(r"\D*", _common_beginning(stems))[0] if len(files) > 1 else re.match(r"\D*", stems[0])[0]  # type: ignore[index]
-    names = [stem[len(shared) :] or stem for stem in stems]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DataError(f"Several images in {folder} are called '{twice[0]}'; give each its own name.")
-    return dict(zip(names, files, strict=True))
-
-
-def _common_beginning(words: Sequence[str]) -> str:
-    first, last = min(words), max(words)
-    return first[
-        : next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    ]
+    return len(files) > 1 and open_volume(files[0]).spatial_dims == 2
 
 
 def _present(parent: Path, folders: Mapping[str, str]) -> dict[str, Path]:
-    """Return the folder of each key; the label's own where the image has none."""
+    """Return the folder of each key; the label's own for an image whose folder was not named."""
     found = {key: parent / name for key, name in folders.items() if (parent / name).is_dir()}
-    if "label" not in found:
-        if found or not list_scans(parent):
+    if not found and list_scans(parent):
+        found = {"label": parent}
+    for key, name in folders.items():
+        stands_in = key == "image" and name == "image" and "label" in found
+        if key not in found and not stands_in:
             raise DataError(
-                f"{parent} has no folder '{folders['label']}'; it holds {_listing(parent)}; "
+                f"{parent} has no folder '{name}' for '{key}'; it holds {contents(parent)}; "
                 "name its folders with --folders."
             )
-        found["label"] = parent
-    missing = [key for key in folders if key not in found and key != "image"]
-    if missing:
-        raise DataError(
-            f"{parent} has no folder '{folders[missing[0]]}' for '{missing[0]}'; it holds {_listing(parent)}."
-        )
     return {key: found.get(key, found["label"]) for key in folders}
 
 
-def _from_list(file: Path, split: str, folders: Mapping[str, str]) -> list[Record]:
-    try:
-        content = json.loads(file.read_text())
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON ({error}).") from error
-    listed = next((content[name] for name in SPLITS[split] if name in content), None)
-    if not listed:
-        raise DataError(f"{file} lists no '{split}' records; it has {', '.join(content) or 'no lists'}.")
-    records = []
-    for entry in listed:
-        if "label" not in entry:
-            raise DataError(f"A record in {file} has no 'label'; it has {', '.join(entry)}.")
-        paths = {key: str(file.parent / entry.get(key, entry["label"])) for key in folders}
-        region = {"roi": entry["roi"]} if "roi" in entry else {}
-        records.append({"name": entry.get("name", stem_of(Path(entry["label"]))), **paths, **region})
-    return records
-
-
-def _from_deeprock(hr: Path, folders: Mapping[str, str]) -> list[Record]:
+def _from_deeprock(hr: Path, folders: Mapping[str, str]) -> list[dict[str, Any]]:
     low = sorted(hr.parent.glob(hr.name.removesuffix("HR") + f"LR_{folders['image']}"))
     if not low:
         found = ", ".join(path.name for path in sorted(hr.parent.glob(hr.name.removesuffix("HR") + "LR_*")))
@@ -148,22 +98,3 @@ def _from_deeprock(hr: Path, folders: Mapping[str, str]) -> list[Record]:
         {**record, "name": f"{hr.name.split('_')[0]}_{record['name']}"}
         for record in match({"image": low[0], "label": hr})
     ]
-
-
-def _deeprock_name(split: str) -> str:
-    return "valid" if split == "validation" else split
-
-
-def _held_out(records: list[Record], split: str, holdout: float) -> list[Record]:
-    """Return the records of one split of an unsplit data set: the last ones are for validation, then for the test."""
-    if len(records) == 1:
-        return [{**records[0], "holdout": (split, holdout)}]
-    held = max(1, round(len(records) * holdout))
-    train, rest = records[:-held], records[-held:]
-    middle = max(1, len(rest) // 2)
-    return {"train": train, "validation": rest[:middle], "test": rest[middle:] or rest}[split]
-
-
-def _listing(folder: Path) -> str:
-    names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
-    return (", ".join(names[:6]) + (f" and {len(names) - 6} more" if len(names) > 6 else "")) or "nothing"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import logging
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +16,9 @@ from monai.transforms import Randomizable
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from rockmonai.data.keyed import keyed_seed
-from rockmonai.errors import find_rock_error
+from rockmonai.errors import NoWindow, find_rock_error
+
+logger = logging.getLogger("rockmonai")
 
 
 class PatchDataset(Dataset):
@@ -23,11 +28,17 @@ class PatchDataset(Dataset):
     Training walks along the integers; a validation that asks for the first ``length`` patches of its own seed sees
     the same windows in every epoch of every run.
 
+    A record without a window worth training on, such as a nearly black slice, is passed over for the next one in the
+    order of the round, with one warning for each such record (in each worker).
+
     Args:
         data: the records to draw from, one mapping of key to path each (see :func:`rockmonai.data.pairs`).
         transform: dictionary transforms that turn a record into a patch.
         length: number of patches that ``len()`` reports; ``None`` for the number of records.
         seed: the key's first part.
+
+    Raises:
+        NoWindow: on drawing, if no record has an acceptable window.
     """
 
     def __init__(
@@ -41,6 +52,7 @@ class PatchDataset(Dataset):
         self.transform = transform
         self.length = len(data) if length is None else length
         self.seed = seed
+        self._passed_over: set[int] = set()
 
     def __len__(self) -> int:
         return self.length
@@ -49,10 +61,21 @@ class PatchDataset(Dataset):
         # Every record comes once in each round of len(data) draws, in an order that changes from round to round.
         draw_round, position = divmod(draw, len(self.data))
         order = _order(self.seed, draw_round, len(self.data))
+        for number in (*order[position:], *order[:position]):
+            try:
+                return self._patch(number, draw)
+            except NoWindow as error:
+                refusal = error
+                if number not in self._passed_over:
+                    logger.warning("%s Patches of other records take its place.", error)
+                self._passed_over.add(number)
+        raise refusal
+
+    def _patch(self, number: int, draw: int) -> dict:
         if isinstance(self.transform, Randomizable):
             self.transform.set_random_state(keyed_seed(self.seed, draw))
         try:
-            return self.transform(dict(self.data[order[position]]))
+            return self.transform(dict(self.data[number]))
         except Exception as error:
             cause = find_rock_error(error)
             if cause is None:
@@ -77,7 +100,20 @@ class PatchLoader(DataLoader):
     def __init__(self, dataset: PatchDataset, batch_size: int, epoch_length: int, num_workers: int = 0) -> None:
         self.walk = _Walk(batch_size)
         self.epoch_length = epoch_length
-        super().__init__(dataset, batch_sampler=self.walk, num_workers=num_workers, collate_fn=list_data_collate)
+        super().__init__(
+            dataset,
+            batch_sampler=self.walk,
+            num_workers=num_workers,
+            collate_fn=list_data_collate,
+            worker_init_fn=_leave_signals_to_the_trainer,
+        )
+
+    def __iter__(self) -> Any:
+        batches = super().__iter__()
+        for worker in getattr(batches, "_workers", ()):
+            # They do not hear the signal with which multiprocessing would end them if this process fails.
+            atexit.register(worker.kill)
+        return batches
 
     def start_at(self, iteration: int) -> None:
         """Make the next pass begin with the batch of ``iteration`` (0 is the first)."""
@@ -85,6 +121,12 @@ class PatchLoader(DataLoader):
 
     def __len__(self) -> int:
         return self.epoch_length
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    # A scheduler signals the whole process group: workers must live until the trainer has saved and dismisses them.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class _Walk(Sampler[list[int]]):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from rockmonai.errors import DataError
-from rockmonai.volumes import check_finite, open_volume
+from rockmonai.volumes import check_finite, open_volume, stem_of
 
 
 def scans(path: str, spatial_dims: int) -> list[dict[str, str]]:
     """Return the record of one image or volume, after checking that the model can read it.
 
     Args:
-        path: the file (or folder of slices).
+        path: the file, ``file::dataset`` or folder of slices.
         spatial_dims: 2 or 3, as the model has them.
 
     Raises:
@@ -28,4 +26,4 @@ def scans(path: str, spatial_dims: int) -> list[dict[str, str]]:
     if volume.channels != 1:
         raise DataError(f"{path} has {volume.channels} channels, the model expects 1; give it one channel.")
     check_finite(volume)
-    return [{"image": path, "name": Path(path).stem}]
+    return [{"image": path, "name": stem_of(path)}]

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from ignite.engine import EventEnum
+from ignite.engine import EventEnum, Events
 from monai.engines import Trainer
 from monai.engines.utils import IterationEvents, default_metric_cmp_fn, default_prepare_batch
 from monai.inferers import Inferer, SimpleInferer
@@ -113,6 +113,7 @@ class GANTrainer(Trainer):
             event_names=event_names,
         )
         self.state.losses = {}
+        self.add_event_handler(Events.STARTED, self._wake_d_optimizer)
 
     @property
     def phase(self) -> str:
@@ -124,6 +125,12 @@ class GANTrainer(Trainer):
     def state_objects(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
         return {"grad_scaler": self.grad_scaler, "pool": self.pool}
+
+    def _wake_d_optimizer(self) -> None:
+        # Its schedule steps through the warm-up, and torch warns of a schedule whose optimiser has never stepped.
+        # Without gradients this step changes nothing.
+        if self.d_optimizer is not None:
+            self.d_optimizer.step()
 
     def _iteration(self, engine: Trainer, batchdata: Mapping[str, Tensor]) -> dict:
         state = self.state

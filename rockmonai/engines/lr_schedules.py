@@ -10,7 +10,8 @@ class LinearDecayLR(LambdaLR):
     """Keeps the rate constant, then lowers it linearly towards zero, as image-translation GANs are trained.
 
     After ``e`` steps the rate is multiplied by ``1 - max(0, e + 1 - constant) / (decay + 1)``; for any other rule use
-    torch's own StepLR, ReduceLROnPlateau, CosineAnnealingLR or ExponentialLR.
+    torch's own StepLR, CosineAnnealingLR, ExponentialLR, or ReduceLROnPlateau with
+    :func:`rockmonai.handlers.key_metric_of`.
 
     Args:
         optimizer: whose rate is scheduled.

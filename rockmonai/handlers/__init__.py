@@ -4,6 +4,7 @@ from rockmonai.handlers.checkpoint_file import load_weights, newest_checkpoint, 
 from rockmonai.handlers.checkpoints import Checkpoints
 from rockmonai.handlers.collapse_monitor import CollapseMonitor
 from rockmonai.handlers.history import History
+from rockmonai.handlers.key_metric import key_metric_of
 from rockmonai.handlers.keyed_randomness import KeyedRandomness
 from rockmonai.handlers.previews import Previews
 from rockmonai.handlers.progress import Progress
@@ -23,6 +24,7 @@ __all__ = [
     "SaveVolume",
     "Scores",
     "StopOnNaN",
+    "key_metric_of",
     "load_weights",
     "newest_checkpoint",
     "read_checkpoint",

@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from rockmonai.errors import ModelError, NumericalError
+from rockmonai.errors import ModelError, NumericalError, first_line
 from rockmonai.volumes import atomic_write, sha256_of
-from rockmonai.volumes.formats import first_line
 
 logger = logging.getLogger("rockmonai")
 
@@ -33,6 +32,8 @@ def write_checkpoint(content: Mapping[str, Any], path: Path) -> None:
             raise NumericalError(f"{path.name} was not written, because '{name}' holds NaN or infinite values.")
     buffer = io.BytesIO()
     torch.save(content, buffer)
+    # A new file must never stand beside the checksum of the old one, even if the process is killed in between.
+    _sidecar(path).unlink(missing_ok=True)
     with atomic_write(path) as temporary:
         temporary.write_bytes(buffer.getbuffer())
         checksum = sha256_of(temporary)

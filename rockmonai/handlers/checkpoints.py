@@ -12,10 +12,10 @@ from ignite.engine import Events
 from monai.engines.workflow import Workflow
 from torch import nn
 
-from rockmonai.errors import ModelError, Stopped
+from rockmonai.errors import ModelError, Stopped, first_line
 from rockmonai.handlers.checkpoint_file import newest_checkpoint, remove_checkpoint, write_checkpoint
+from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
-from rockmonai.volumes.formats import first_line
 
 logger = logging.getLogger("rockmonai")
 
@@ -68,6 +68,7 @@ class Checkpoints:
         engine.state_dict_user_keys.append("best")
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.COMPLETED, self._finish)
+        on_failure(engine, self.signals.restore)
 
     def save(self, engine: Workflow) -> None:
         """Write a checkpoint of this moment and remove those beyond ``keep``."""
@@ -102,32 +103,25 @@ class Checkpoints:
                 thing.load_state_dict(content[name])
             except (RuntimeError, ValueError) as error:
                 raise ModelError(f"'{name}' of {path} does not fit this config ({first_line(error)})") from error
-        max_epochs, epoch_length = engine.state.max_epochs, engine.state.epoch_length
-        if content["trainer"]["epoch_length"] != epoch_length:
-            raise ModelError(
-                f"{path} was written with epoch_length {content['trainer']['epoch_length']}, this run has "
-                f"{epoch_length}; resume with the same number."
-            )
-        # The number of epochs is the one thing that a resumed run may change.
-        engine.load_state_dict(content["trainer"] | {"max_epochs": max(max_epochs, 1)})
-        if engine.state.epoch > max_epochs:
-            raise ModelError(
-                f"{path} is from epoch {engine.state.epoch}, later than the {max_epochs} epochs asked for."
-            )
+        for name in ("epoch_length", "max_epochs"):
+            then, now = content["trainer"][name], getattr(engine.state, name)
+            if then != now:
+                raise ModelError(f"{path} was written with {name} {then}, this run has {now}; resume with the same.")
+        engine.load_state_dict(content["trainer"])
         logger.info("resumed at epoch %d, iteration %d from %s", engine.state.epoch, engine.state.iteration, path.name)
 
     def _end_iteration(self, engine: Workflow) -> None:
         iteration, epoch_length = engine.state.iteration, engine.state.epoch_length
         if iteration % epoch_length == 0:
             return  # The epoch's own handlers come first: a checkpoint between them would lose their work.
-        if self.signals.received is not None:
+        if self.signals.ask_all():
             self._stop(engine)
         elif self.iterations and iteration % self.iterations == 0:
             self.save(engine)
 
     def _end_epoch(self, engine: Workflow) -> None:
         self._keep_model(engine)
-        if self.signals.received is not None:
+        if self.signals.ask_all():
             self._stop(engine)
         elif engine.state.epoch % self.interval == 0 or engine.state.epoch == engine.state.max_epochs:
             self.save(engine)
@@ -157,7 +151,6 @@ class Checkpoints:
     def _stop(self, engine: Workflow) -> None:
         assert self.signals.received is not None
         self.save(engine)
-        self.signals.restore()
         raise Stopped(
             f"Stopped by {self.signals.received.name} at epoch {engine.state.epoch}, iteration "
             f"{engine.state.iteration}; run the same command with --resume true to continue."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import deque
 from statistics import fmean, median
 
 from ignite.engine import Events
@@ -31,12 +30,11 @@ class CollapseMonitor:
         self.window = window
         self.patience = patience
         self.stop = stop
-        self.samples: list[dict[str, float]] = []
-        self.medians: deque[float] = deque(maxlen=20)
-        self.collapsed_windows = 0
 
     def attach(self, engine: GANTrainer) -> None:
         """Follow ``engine``, a :class:`rockmonai.engines.GANTrainer`."""
+        engine.state.collapse = {"samples": [], "medians": [], "windows": 0}
+        engine.state_dict_user_keys.append("collapse")
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
     def __call__(self, engine: GANTrainer) -> None:
@@ -48,11 +46,10 @@ class CollapseMonitor:
         losses = engine.state.losses
         if engine.adversarial is None or "discriminator" not in losses or "adversarial" not in losses:
             return
-        output = engine.state.output
-        boundary = engine.adversarial.boundary
-        logits = engine.state.logits
+        output, logits, boundary = engine.state.output, engine.state.logits, engine.adversarial.boundary
         right = 0.5 * ((logits["real"] > boundary).float().mean() + (logits["fake"] <= boundary).float().mean())
-        self.samples.append(
+        samples = engine.state.collapse["samples"]
+        samples.append(
             {
                 "accuracy": right.item(),
                 "loss": losses["discriminator"],
@@ -60,12 +57,15 @@ class CollapseMonitor:
                 "variety": _deviation(output, "pred") / max(_deviation(output, "label"), 1e-12),
             }
         )
-        if len(self.samples) == self.window:
-            self._judge(engine.adversarial.mode, engine.state.iteration)
-            self.samples = []
+        if len(samples) == self.window:
+            findings = self._findings(engine.state.collapse, engine.adversarial.mode)
+            engine.state.collapse["samples"] = []
+            self._tell(engine, findings)
 
-    def _judge(self, mode: str, iteration: int) -> None:
-        mean = {name: fmean(sample[name] for sample in self.samples) for name in self.samples[0]}
+    def _findings(self, collapse: dict, mode: str) -> list[str]:
+        """Return what is wrong with the window, each in a few words with its figure."""
+        samples, medians = collapse["samples"], collapse["medians"]
+        mean = {name: fmean(sample[name] for sample in samples) for name in samples[0]}
         findings = []
         # A critic (wgangp) has no right answer, and its losses may be negative: only the variety speaks there.
         if mode != "wgangp":
@@ -73,21 +73,23 @@ class CollapseMonitor:
                 findings.append(f"the discriminator is right in {mean['accuracy']:.1%} of all cases")
             if mean["loss"] < 0.02:
                 findings.append(f"its loss is {mean['loss']:.3g}")
-            if len(self.medians) >= 3 and mean["adversarial"] > 3 * median(self.medians):
-                findings.append(
-                    f"the adversarial loss rose from {median(self.medians):.3g} to {mean['adversarial']:.3g}"
-                )
-            self.medians.append(median(sample["adversarial"] for sample in self.samples))
+            if len(medians) >= 3 and mean["adversarial"] > 3 * median(medians):
+                findings.append(f"the adversarial loss rose from {median(medians):.3g} to {mean['adversarial']:.3g}")
+            collapse["medians"] = [*medians, median(sample["adversarial"] for sample in samples)][-20:]
         if mean["variety"] < 0.5:
             findings.append(f"predictions vary {mean['variety']:.2f} times as much as the labels")
-        self.collapsed_windows = self.collapsed_windows + 1 if findings else 0
+        return findings
+
+    def _tell(self, engine: GANTrainer, findings: list[str]) -> None:
+        collapse = engine.state.collapse
+        collapse["windows"] = collapse["windows"] + 1 if findings else 0
         if not findings:
             return
         sentence = (
-            f"The adversarial training is collapsing: over {self.window} iterations up to {iteration} "
+            f"The adversarial training is collapsing: over {self.window} iterations up to {engine.state.iteration} "
             f"{', '.join(findings)}. Lower the discriminator's lr, smooth its labels, or warm up longer."
         )
-        if self.stop and self.collapsed_windows >= self.patience:
+        if self.stop and collapse["windows"] >= self.patience:
             raise NumericalError(sentence)
         logger.warning(sentence)
 

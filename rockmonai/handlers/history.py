@@ -31,6 +31,7 @@ class History:
         self.validator = validator
         self.tensorboard = tensorboard
         self.writer: Any = None
+        self.rate = 0.0
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
@@ -39,6 +40,7 @@ class History:
         engine.state.history, engine.state.loss_sums = [], {}
         engine.state_dict_user_keys.extend(["history", "loss_sums"])
         engine.add_event_handler(Events.EPOCH_STARTED, self._open)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._note_rate)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add_iteration)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._add_epoch)
         engine.add_event_handler(Events.COMPLETED, self._close)
@@ -48,6 +50,10 @@ class History:
             from torch.utils.tensorboard import SummaryWriter
 
             self.writer = SummaryWriter(str(self.output_dir), purge_step=engine.state.iteration + 1)
+
+    def _note_rate(self, engine: Any) -> None:
+        # By the end of the epoch a schedule has set the rate of the next one.
+        self.rate = engine.optimizer.param_groups[0]["lr"]
 
     def _add_iteration(self, engine: Workflow) -> None:
         for name, value in engine.state.losses.items():
@@ -62,11 +68,13 @@ class History:
             metrics = {name: float(value) for name, value in self.validator.state.metrics.items()}
         self._write_events("validation", metrics, state.iteration)
         state.history.append(
-            {"epoch": state.epoch, "iteration": state.iteration, "lr": _rate(engine)}
+            {"epoch": state.epoch, "iteration": state.iteration, "lr": self.rate}
             | {f"{name}_loss": total / count for name, (total, count) in state.loss_sums.items()}
             | metrics
         )
         state.loss_sums = {}
+        if self.writer is not None:
+            self.writer.flush()
         with atomic_write(self.output_dir / "metrics.csv") as path:
             path.write_text(as_csv(state.history))
 
@@ -79,11 +87,6 @@ class History:
         if self.writer is not None:
             self.writer.close()
             self.writer = None
-
-
-def _rate(engine: Any) -> float:
-    """Return the learning rate of a trainer's (generator's) optimiser."""
-    return engine.optimizer.param_groups[0]["lr"]
 
 
 def as_csv(rows: list[dict]) -> str:

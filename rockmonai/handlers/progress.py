@@ -6,6 +6,8 @@ from ignite.engine import Events
 from monai.engines.workflow import Workflow
 from tqdm import tqdm
 
+from rockmonai.handlers.on_failure import on_failure
+
 
 class Progress:
     """Shows a bar for every epoch with the current value of each named loss (on the first rank only)."""
@@ -21,7 +23,7 @@ class Progress:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._advance)
         # The bar must be complete before a validation prints its scores below it.
         engine.add_event_handler(Events.ITERATION_COMPLETED(event_filter=_ends_epoch), self._close)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._fail)
+        on_failure(engine, self._close)
 
     def _open(self, engine: Workflow) -> None:
         state = engine.state
@@ -38,14 +40,10 @@ class Progress:
         self.bar.set_postfix({name: f"{value:.4g}" for name, value in engine.state.losses.items()}, refresh=False)
         self.bar.update()
 
-    def _close(self, engine: Workflow) -> None:
+    def _close(self) -> None:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
-
-    def _fail(self, engine: Workflow, error: BaseException) -> None:
-        self._close(engine)
-        raise error
 
 
 def _ends_epoch(engine: Workflow, event: int) -> bool:

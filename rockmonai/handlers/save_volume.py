@@ -10,6 +10,7 @@ from monai.engines.workflow import Workflow
 from rockmonai.errors import OutputError
 from rockmonai.transforms import GreyRange, from_unit, grey_limits
 from rockmonai.volumes import create_volume, open_volume
+from rockmonai.volumes.formats import creator
 
 
 class SaveVolume:
@@ -40,6 +41,11 @@ class SaveVolume:
         self.overwrite = overwrite
         if self.output_file.exists() and not overwrite:
             raise OutputError(f"{output_file} exists already; pass --overwrite true or another --output_file.")
+        creator(self.output_file)  # an ending that nothing writes is told before the work, not after it
+        try:
+            self.output_file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.output_file.parent} cannot be made ({error.strerror}).") from error
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator of one volume."""
@@ -54,6 +60,5 @@ class SaveVolume:
             factors = [new / old for new, old in zip(pred.shape[1:], source.spatial_shape, strict=True)]
             spacing = tuple(s / f for s, f in zip(spacing[-len(factors) :], factors, strict=True))
         low, high = grey_limits(self.grey_range, source.dtype)
-        self.output_file.parent.mkdir(parents=True, exist_ok=True)
         with create_volume(self.output_file, pred.shape, source.dtype, spacing, overwrite=self.overwrite) as volume:
             volume[...] = from_unit(pred, low, high, source.dtype).numpy()

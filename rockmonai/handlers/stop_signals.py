@@ -6,6 +6,9 @@ import signal
 import threading
 from types import FrameType
 
+import torch
+import torch.distributed as dist
+
 
 class StopSignals:
     """Listens for SIGTERM, SIGINT and SIGUSR1 (what schedulers and people send) and remembers the first.
@@ -31,6 +34,15 @@ class StopSignals:
         while self._before:
             number, handler = self._before.popitem()
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def ask_all(self) -> bool:
+        """Tell whether any rank was asked to stop; all of them learn it in the same iteration."""
+        if dist.is_available() and dist.is_initialized():
+            device = "cuda" if dist.get_backend() == "nccl" else "cpu"
+            number = torch.tensor(self.received or 0, device=device)
+            dist.all_reduce(number, dist.ReduceOp.MAX)
+            self.received = signal.Signals(int(number)) if number else None
+        return self.received is not None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:

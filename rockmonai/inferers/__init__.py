@@ -1,5 +1,5 @@
 """How a network is applied to images and volumes."""
 
-from rockmonai.inferers.precision import PrecisionInferer
+from rockmonai.inferers.sliding_window import SlidingWindow
 
-__all__ = ["PrecisionInferer"]
+__all__ = ["SlidingWindow"]

@@ -1,6 +1,6 @@
 """What happens to a scan between the file and the network: dictionary transforms in MONAI's style."""
 
-from rockmonai.transforms.acceptance import MinFraction
+from rockmonai.transforms.acceptance import MinFraction, NotBlank
 from rockmonai.transforms.blur import RandBlurd, blur
 from rockmonai.transforms.class_grey import ClassGreyd, class_grey
 from rockmonai.transforms.contrast import (
@@ -37,6 +37,7 @@ __all__ = [
     "GreyRange",
     "GreyToUnitd",
     "MinFraction",
+    "NotBlank",
     "OpenVolumed",
     "QuantileStretchd",
     "RandBlurd",

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Protocol
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.utils import ensure_tuple
 
 from rockmonai.transforms.resampling import resample
+
+
+class Rule(Protocol):
+    """Accepts a window of which it measures at least ``fraction``; its repr says what it wants."""
+
+    fraction: float
+
+    def measure(self, window: Mapping[Hashable, torch.Tensor]) -> float:
+        """Return what part of the window, from 0 to 1, is as it should be."""
 
 
 class MinFraction:
@@ -20,7 +31,7 @@ class MinFraction:
 
     Args:
         fraction: smallest fraction of the voxels, from 0 to 1.
-        positive: keys that must be above zero.
+        positive: keys that must be above zero; for scans whose background is another grey see :class:`NotBlank`.
         zero: keys that must be zero.
     """
 
@@ -43,3 +54,27 @@ class MinFraction:
     def __repr__(self) -> str:
         names = [*(f"{key} > 0" for key in self.positive), *(f"{key} = 0" for key in self.zero)]
         return f"{' and '.join(names)} in {self.fraction:.0%} of the voxels"
+
+
+class NotBlank:
+    """Accepts a window that is not mostly one and the same grey: the surroundings of a sample, padding, a lost slice.
+
+    No grey is taken for the background, so unsigned, signed and floating-point scans are treated alike, and a binary
+    image passes as long as the rarer phase has its fraction. Surroundings with noise are not blank.
+
+    Args:
+        fraction: smallest fraction of the voxels that differ from the commonest grey, from 0 to 1.
+        key: key of the greys.
+    """
+
+    def __init__(self, fraction: float = 0.1, key: str = "label") -> None:
+        self.fraction = fraction
+        self.key = key
+
+    def measure(self, window: Mapping[Hashable, torch.Tensor]) -> float:
+        """Return the fraction of the greys (C, *spatial) that differ from the commonest of them; NaN is one grey."""
+        greys = window[self.key].numpy(force=True)
+        return 1 - float(np.unique(greys, return_counts=True)[1].max()) / greys.size
+
+    def __repr__(self) -> str:
+        return f"{self.fraction:.0%} of {self.key} unlike its commonest grey"

@@ -44,7 +44,7 @@ def scale_between(name: str, shape: Sequence[int], reference: Sequence[int]) -> 
 
 
 def corner_choices(
-    axis: int, sides: Sequence[Side], patch: int | None, region: Sequence[int] | None = None
+    axis: int, sides: Sequence[Side], patch: int | None, region: Sequence[int] | None = None, multiple: int = 1
 ) -> tuple[range, int]:
     """Return every corner that a window may have along ``axis``, and its length; both in reference voxels.
 
@@ -53,8 +53,9 @@ def corner_choices(
     Args:
         axis: the spatial axis.
         sides: what is cut with the same window.
-        patch: length of the window; ``None`` for the longest that fits.
+        patch: length of the window; ``None`` for the longest that fits, at the first corner.
         region: first voxel and end (exclusive) that an unshifted window may use; ``None`` for the whole axis.
+        multiple: what the longest window shall be a multiple of, beside every scale.
 
     Raises:
         UsageError: a length or a misalignment that is no whole number of voxels on every side.
@@ -74,12 +75,13 @@ def corner_choices(
     start, stop = region or (0, length)
     first = -(-max(start, -min(shifts)) // step) * step
     stop = min(stop, length - max(shifts))
-    size = (stop - first) // step * step if patch is None else patch
-    corners = range(first, stop - size + 1, step)
+    unit = lcm(step, multiple)
+    size = (stop - first) // unit * unit if patch is None else patch
+    corners = range(first, stop - size + 1, step)[: 1 if patch is None else None]
     if size < 1 or not corners:
         raise DataError(
             f"{sides[0].name} has {max(stop - first, 0)} voxels to cut from along axis {axis}, too few for a window of "
-            f"{max(size, step)}: choose a smaller patch_size or a larger region."
+            f"{patch or unit}: choose a smaller patch_size or a larger region."
         )
     return corners, size
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from rockmonai.errors import OutputError, RockError
+from rockmonai.errors import OutputError, RockError, first_line
 from rockmonai.volumes.atomic import output_errors, partial_name, sync
-from rockmonai.volumes.formats import creator, first_line
+from rockmonai.volumes.formats import creator
 from rockmonai.volumes.indexing import lengths, resolve, spatial_axes
 from rockmonai.volumes.source import Layout, Sink
 

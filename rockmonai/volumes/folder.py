@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from rockmonai.errors import DataError
+from rockmonai.volumes.deferred import Deferred
 from rockmonai.volumes.formats import inventory, picture_kind
 from rockmonai.volumes.natural import natural_sorted
 from rockmonai.volumes.planes import Planes, mapped
 from rockmonai.volumes.source import Source
-
-# Decoded slices kept for the next block, per process.
-_CACHE_BYTES = 256 << 20
 
 
 def open_source(path: Path, member: str) -> Source:
@@ -38,14 +36,6 @@ def open_source(path: Path, member: str) -> Source:
     first = _slice(opener, slices[0])
     shape, dtype = first.array.shape, first.array.dtype.newbyteorder("=")
 
-    @lru_cache(maxsize=max(1, _CACHE_BYTES // max(1, int(np.prod(shape)) * dtype.itemsize)))
-    def decoded(file: Path) -> np.ndarray:
-        source = _slice(opener, file)
-        try:
-            return np.asarray(source.array[(slice(None),) * len(shape)])
-        finally:
-            source.close()
-
     planes: list[Callable[[], Any]] = []
     for file in slices:
         source = _slice(opener, file)
@@ -53,13 +43,12 @@ def open_source(path: Path, member: str) -> Source:
         if isinstance(source.array, np.memmap):
             planes.append(partial(mapped, file, source.array.dtype, source.array.offset, shape))
         else:
-            planes.append(partial(decoded, file))
+            planes.append(Deferred(shape, dtype, partial(_decode, opener, file)).values)
         source.close()
     first.close()
     return Source(
         Planes(planes, shape, dtype),
         "Z" + first.axes,
-        close=decoded.cache_clear,
         samples=first.samples,
         white=first.white,
         palette=first.palette,
@@ -73,6 +62,14 @@ def _slice(opener: Callable[[Path, str], Source], file: Path) -> Source:
         raise
     except Exception as error:  # a damaged file makes the libraries raise anything
         raise DataError(f"{file} cannot be read ({error}): restore this slice or remove it from the folder.") from error
+
+
+def _decode(opener: Callable[[Path, str], Source], file: Path) -> np.ndarray:
+    source = _slice(opener, file)
+    try:
+        return np.asarray(source.array[(slice(None),) * len(source.array.shape)])
+    finally:
+        source.close()
 
 
 def _check_alike(file: Path, source: Source, first_file: Path, first: Source) -> None:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from rockmonai.errors import DataError, OutputError, did_you_mean
+from rockmonai.errors import DataError, OutputError, did_you_mean, first_line
 from rockmonai.volumes.source import Source
 
 # suffix: module with open_source(path, member)
@@ -37,7 +37,7 @@ _OPENERS = {
     ".mhd": "itk_image",
 }
 
-# suffix: module with create(path, shape, dtype, spacing, chunks)
+# suffix: module with create(path, layout)
 _CREATORS = {
     ".zarr": "ome_zarr",
     ".tif": "tiff_writer",
@@ -111,11 +111,6 @@ def inventory(names: Iterable[str]) -> str:
     """Return what a folder holds, such as ``4 *.png, 1 *.txt``, or ``nothing``."""
     kinds = Counter(Path(name).suffix.lower() or "(no suffix)" for name in names)
     return ", ".join(f"{count} *{kind}" for kind, count in kinds.most_common(8)) or "nothing"
-
-
-def first_line(error: BaseException) -> str:
-    """Return the first line of what a library said, or its type when it said nothing."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _opener(path: Path) -> str:

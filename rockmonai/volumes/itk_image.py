@@ -11,8 +11,9 @@ import numpy as np
 
 from rockmonai.errors import DataError, OutputError
 from rockmonai.volumes.atomic import reserve
+from rockmonai.volumes.deferred import Deferred
 from rockmonai.volumes.planes import mapped
-from rockmonai.volumes.source import Deferred, Layout, Sink, Source
+from rockmonai.volumes.source import Layout, Sink, Source
 from rockmonai.volumes.units import complete, micrometres
 
 _HEADER_LIMIT = 1 << 16

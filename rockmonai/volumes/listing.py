@@ -13,7 +13,8 @@ def list_scans(folder: Path) -> list[Path]:
     return natural_sorted(p for p in folder.iterdir() if not p.name.startswith(".") and suffix_of(p) is not None)
 
 
-def stem_of(path: Path) -> str:
-    """Return the name of a scan without its suffix: ``rock`` for ``rock.nii.gz`` and ``rock.ome.zarr``."""
+def stem_of(path: str | Path) -> str:
+    """Return the name of a scan: ``rock`` for ``rock.nii.gz``, ``rock.ome.zarr`` and ``rock.h5::tomo/data``."""
+    path = Path(str(path).partition("::")[0])
     suffix = suffix_of(path) or ""
     return path.name[: len(path.name) - len(suffix)].removesuffix(".ome")

@@ -5,20 +5,19 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from rockmonai.errors import DataError
 from rockmonai.volumes.atomic import reserve
-from rockmonai.volumes.raw import write_sidecar
+from rockmonai.volumes.sidecar import stated_spacing, write_sidecar
 from rockmonai.volumes.source import Layout, Sink, Source
 
 _AXES = {2: "YX", 3: "ZYX", 4: "CZYX"}
 
 
 def open_source(path: Path, member: str) -> Source:
-    """Map an array (y, x), (z, y, x) or (c, z, y, x).
+    """Map an array (y, x), (z, y, x) or (c, z, y, x); a sidecar may state its ``spacing`` (µm) and ``axes``.
 
     Raises:
         DataError: the array has another number of axes.
@@ -26,13 +25,10 @@ def open_source(path: Path, member: str) -> Source:
     array = np.load(path, mmap_mode="r")
     if array.ndim not in _AXES:
         raise DataError(f"{path} holds an array of shape {array.shape}: save it as (y, x), (z, y, x) or (c, z, y, x).")
-    facts = _facts(path.with_name(path.name + ".json"))
-    spacing = facts.get("spacing")
-    return Source(array, facts.get("axes") or _AXES[array.ndim], tuple(spacing) if spacing else None)
-
-
-def _facts(sidecar: Path) -> dict[str, Any]:
-    return json.loads(sidecar.read_text("utf-8")) if sidecar.exists() else {}
+    sidecar = path.with_name(path.name + ".json")
+    facts = json.loads(sidecar.read_text("utf-8")) if sidecar.exists() else {}
+    axes = facts.get("axes") or _AXES[array.ndim]
+    return Source(array, axes, stated_spacing(sidecar, facts, axes))
 
 
 def create(path: Path, layout: Layout) -> Sink:

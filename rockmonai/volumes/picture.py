@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from rockmonai.errors import DataError, OutputError
-from rockmonai.volumes.source import Deferred, Layout, Sink, Source
+from rockmonai.volumes.deferred import Deferred
+from rockmonai.volumes.source import Layout, Sink, Source
 from rockmonai.volumes.units import spacing_from_dpi
 
 # PIL mode: dtype, axes, samples that carry colour
@@ -49,7 +50,7 @@ def open_source(path: Path, member: str) -> Source:
         _check_end(path)
         # PIL reduces 16 bit colours to 8.
         if "S" in axes and _png_bits(path) == 16:
-            dtype, load = np.dtype("u2"), partial(imagecodecs.png_decode, path.read_bytes())
+            dtype, load = np.dtype("u2"), partial(_decode_16_bits, path)
     spacing = spacing_from_dpi((dpi[1], dpi[0])) if dpi else None
     return Source(Deferred(shape, dtype, load), axes, spacing, samples=samples, palette=palette)
 
@@ -57,6 +58,10 @@ def open_source(path: Path, member: str) -> Source:
 def _decode(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image)
+
+
+def _decode_16_bits(path: Path) -> np.ndarray:
+    return imagecodecs.png_decode(path.read_bytes())
 
 
 def _check_end(path: Path) -> None:

@@ -12,9 +12,10 @@ import numpy as np
 from rockmonai.errors import DataError
 from rockmonai.volumes.atomic import reserve
 from rockmonai.volumes.planes import mapped
+from rockmonai.volumes.sidecar import stated_spacing, write_sidecar
 from rockmonai.volumes.source import Layout, Sink, Source
 
-_EXAMPLE = '{"shape": [1000, 1000, 1000], "dtype": "uint16", "spacing": [2.5, 2.5, 2.5]}'
+_EXAMPLE = '{"shape": [1000, 1000, 1000], "dtype": "uint16", "spacing": 2.5}'
 _BYTE_ORDERS = {"little": "<", "big": ">"}
 _AXES = {2: "YX", 3: "ZYX", 4: "CZYX"}
 
@@ -22,8 +23,9 @@ _AXES = {2: "YX", 3: "ZYX", 4: "CZYX"}
 def open_source(path: Path, member: str) -> Source:
     """Map ``scan.raw`` as its sidecar ``scan.json`` describes it.
 
-    The sidecar holds ``shape`` ((z,) y, x) and ``dtype``, and may hold ``spacing`` (µm, (z,) y, x), ``byte_order``
-    (``"little"`` or ``"big"``), ``offset`` (bytes to skip) and ``axes`` (such as ``"CYX"``, where there are channels).
+    The sidecar holds ``shape`` ((z,) y, x) and ``dtype``, and may hold ``spacing`` (µm, one number or (z,) y, x),
+    ``byte_order`` (``"little"`` or ``"big"``), ``offset`` (bytes to skip) and ``axes`` (such as ``"CYX"``, where there
+    are channels).
 
     Raises:
         DataError: the sidecar is missing or incomplete, or the file is not as long as it says.
@@ -43,8 +45,7 @@ def open_source(path: Path, member: str) -> Source:
             f"{path} has {found} bytes but {sidecar.name} asks for {expected} (offset {offset}, {shape} {dtype.name}): "
             "mend the shape, dtype or offset."
         )
-    spacing = facts.get("spacing")
-    return Source(mapped(path, dtype, offset, shape), axes, tuple(spacing) if spacing else None)
+    return Source(mapped(path, dtype, offset, shape), axes, stated_spacing(sidecar, facts, axes))
 
 
 def _facts(sidecar: Path) -> dict[str, Any]:
@@ -67,9 +68,3 @@ def create(path: Path, layout: Layout) -> Sink:
     reserve(path, math.prod(layout.stored) * layout.dtype.itemsize)
     pixels = np.memmap(path, layout.dtype.newbyteorder("<"), "r+", shape=layout.stored)
     return Sink(pixels, layout.axes, finish=pixels.flush)
-
-
-def write_sidecar(sidecar: Path, layout: Layout) -> None:
-    """Write what the bytes themselves do not say."""
-    facts = {"shape": layout.stored, "dtype": layout.dtype.name, "axes": layout.axes, "spacing": layout.spacing}
-    sidecar.write_text(json.dumps(facts | {"byte_order": "little", "offset": 0}) + "\n", "utf-8")

@@ -81,19 +81,3 @@ class Sink:
     axes: str
     finish: Callable[[], None] = _nothing
     discard: Callable[[], None] = _nothing
-
-
-class Deferred:
-    """An array whose header is known and whose values are loaded, whole, at the first read.
-
-    For formats that cannot be read in part: compressed pictures, compressed medical images.
-    """
-
-    def __init__(self, shape: tuple[int, ...], dtype: np.dtype, load: Callable[[], np.ndarray]) -> None:
-        self.shape, self.dtype, self._load = shape, dtype, load
-        self._values: np.ndarray | None = None
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        if self._values is None:
-            self._values = self._load()
-        return self._values[index]

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from rockmonai.errors import DataError
+from rockmonai.errors import DataError, first_line
 from rockmonai.volumes.colour import Grey, check_grey, paint, to_channels
-from rockmonai.volumes.formats import first_line, open_source
+from rockmonai.volumes.formats import open_source
 from rockmonai.volumes.indexing import lengths, resolve, spatial_axes
 from rockmonai.volumes.source import Source
 from rockmonai.volumes.units import complete

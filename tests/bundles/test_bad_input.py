@@ -58,7 +58,7 @@ def truncated(folder):
 
 def floats_without_range(folder):
     for path in (folder / "train" / "label").iterdir():
-        tifffile.imwrite(path, np.ones((48, 48), np.float32))
+        tifffile.imwrite(path, np.random.default_rng(0).random((48, 48), dtype=np.float32))
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def test_evaluation_scores_every_image_beside_bicubic(trained, tmp_path):
     )
     flow.run()
     rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
-    assert [row["name"] for row in rows] == ["0", "1"]
+    assert [row["name"] for row in rows] == ["rock0", "rock1"]
     report = json.loads((tmp_path / "scores.json").read_text())
     assert report["images"] == 2 and report["data_range"] == 2.0
 
@@ -278,3 +278,69 @@ def test_a_key_that_an_override_left_without_a_reader_is_still_right(trained, tm
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_no_config_holds_a_key_that_nothing_reads(bundle, name):
     check_config(config(bundle, name))
+
+
+@every_bundle
+def test_paper_overlay_evaluates_what_it_trained(bundle, small_set, tmp_path):
+    small = {"network_def__width": 4, "network_def__blocks": 1, "scale": 2, "device": "cpu"}
+    brief = {"discriminator_def__channels": 4, "num_workers": 0, "epochs": 1, "epoch_length": 1, "patch_size": 32}
+    train(bundle, small_set, tmp_path / "run", ["train", "paper"], **small | brief)
+    override = small | {"num_workers": 0, "dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run")}
+    workflow(bundle, ["evaluate", "paper"], "infer", output_dir=str(tmp_path / "scores"), **override).run()
+    assert (tmp_path / "scores" / "scores.json").is_file()
+
+
+@every_bundle
+def test_evaluation_overwrites_scores_and_nothing_else(bundle, small_set, tmp_path):
+    train(bundle, small_set, tmp_path / "run", epochs=1)
+    before = {path.name for path in (tmp_path / "run").iterdir()}
+    same = {"dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run"), "output_dir": str(tmp_path / "run")}
+    for _ in range(2):
+        workflow(bundle, "evaluate", "infer", **tiny_network() | same, overwrite=True).run()
+    assert {path.name for path in (tmp_path / "run").iterdir()} - before == {"scores.csv", "scores.json"}
+
+
+@every_bundle
+def test_two_scans_in_a_row_need_no_permission(bundle, small_set, tmp_path):
+    train(bundle, small_set, tmp_path / "run", epochs=1)
+    for number, scan in enumerate(sorted((small_set / "test" / "image").iterdir())):
+        output = tmp_path / f"fine{number}.tif"
+        override = tiny_network(ckpt_dir=str(tmp_path / "run"), input_file=str(scan), output_file=str(output))
+        workflow(bundle, "inference", "infer", **override).run()
+        assert output.is_file()
+
+
+@every_bundle
+def test_rate_falls_when_the_metric_stays(bundle, small_set, tmp_path):
+    """ReduceLROnPlateau is one replaced component away."""
+    plateau = {"_target_": "torch.optim.lr_scheduler.ReduceLROnPlateau", "optimizer": "@optimizer", "mode": "max"}
+    handler = {
+        "_target_": "LrScheduleHandler",
+        "lr_scheduler": "@lr_scheduler",
+        "step_transform": {"_target_": "rockmonai.handlers.key_metric_of", "validator": "@validate#evaluator"},
+    }
+    rule = {
+        "lr_scheduler": plateau | {"patience": 0, "threshold": 1000.0, "factor": 0.5},
+        "train__handlers__5": handler,
+    }
+    train(bundle, small_set, tmp_path / "run", epochs=3, **rule)
+    rates = [float(row["lr"]) for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open())]
+    assert rates == pytest.approx([0.0005, 0.0005, 0.00025])
+
+
+@every_bundle
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ({"epochs": 0}, "epochs is 0; it must be a whole number"),
+        ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
+        ({"device": "gpu"}, "The device 'gpu' is not there"),
+        ({"amp": "half"}, "amp is 'half'"),
+        ({"inferer": "x"}, "no key 'inferer'"),
+    ],
+)
+def test_impossible_value_is_an_error_before_training(bundle, override, sentence, small_set, tmp_path):
+    with pytest.raises(Exception) as caught:
+        train(bundle, small_set, tmp_path / "run", **override)
+    error = find_rock_error(caught.value)
+    assert error is not None and error.exit_code == 2 and sentence in str(error)

@@ -33,7 +33,7 @@ def run(*args, **kwargs) -> subprocess.CompletedProcess:
 
 
 def test_kill_in_the_middle_of_an_epoch_then_resume_is_bit_equal(small_set, tmp_path):
-    long = ("--epochs", "6", "--epoch_length", "40", "--train#handlers#7#iterations", "7")
+    long = ("--epochs", "6", "--epoch_length", "40", "--train#handlers#8#iterations", "7")
     process = subprocess.Popen(command(small_set, tmp_path / "killed", *long), stderr=subprocess.DEVNULL)
     while not (tmp_path / "killed" / "metrics.csv").exists() or len(os.listdir(tmp_path / "killed")) < 6:
         assert process.poll() is None, "the run ended before it could be killed"
@@ -48,6 +48,22 @@ def test_kill_in_the_middle_of_an_epoch_then_resume_is_bit_equal(small_set, tmp_
     assert (a / "metrics.csv").read_text() == (b / "metrics.csv").read_text()
     assert _equal(newest_checkpoint(a)[1], newest_checkpoint(b)[1])
     assert _equal(read_checkpoint(a / "model.pt"), read_checkpoint(b / "model.pt"))
+
+
+def test_a_signal_to_the_whole_group_is_survived_long_enough_to_save(small_set, tmp_path):
+    """What a scheduler sends: the loader's workers get it too."""
+    long = ("--epochs", "50", "--epoch_length", "40", "--num_workers", "2")
+    process = subprocess.Popen(
+        command(small_set, tmp_path / "run", *long), stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not (tmp_path / "run" / "metrics.csv").exists():
+        assert process.poll() is None, "the run ended before it could be stopped"
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert errors.strip().splitlines()[-1].startswith("rockmonai: Stopped by SIGTERM at epoch")
+    assert newest_checkpoint(tmp_path / "run") is not None
 
 
 def test_two_ranks_train_one_model(small_set, tmp_path):

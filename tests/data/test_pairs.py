@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
 
 from rockmonai.data import pairs
-from rockmonai.errors import DataError
-
-
-def write(path, shape, dtype=np.uint8, value=7):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    tifffile.imwrite(path, np.full(shape, value, dtype), photometric="minisblack")
-    return path
+from rockmonai.errors import DataError, UsageError
+from rockmonai.transforms import OpenVolumed, RandPairedCropd
+from tests.data.images import write
 
 
 def make(folder, names, image=(8, 8), label=(16, 16), split="train", modalities=("image", "label")):
@@ -22,19 +19,10 @@ def make(folder, names, image=(8, 8), label=(16, 16), split="train", modalities=
         write(folder / split / modalities[1] / f"{name}.tif", label)
 
 
-def test_folders_are_matched_by_name(tmp_path):
-    make(tmp_path, ["b2", "b10", "b1"])
-    found = pairs(str(tmp_path), "train", scale=2)
-    assert [r["name"] for r in found] == ["1", "10", "2"] or [r["name"] for r in found] == ["1", "2", "10"]
-    assert all(r["image"].replace("image", "label") == r["label"] for r in found)
-
-
-def test_modalities_with_names_of_their_own_match_by_number(tmp_path):
-    for number in ("001", "002", "010"):
-        write(tmp_path / "train" / "txm" / f"TXM{number}.tif", (16, 16))
-        write(tmp_path / "train" / "sem" / f"SEM_dark{number}.tif", (16, 16))
-    found = pairs(str(tmp_path), "train", folders={"image": "txm", "label": "sem"})
-    assert [(r["image"][-7:], r["label"][-7:]) for r in found] == [(f"{n}.tif",) * 2 for n in ("001", "002", "010")]
+def expect(match, *args, **kwargs):
+    with pytest.raises(DataError, match=match) as caught:
+        pairs(*args, **kwargs)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("alias", ["validation", "val", "valid"])
@@ -55,41 +43,101 @@ def test_deeprock_naming(tmp_path):
         pairs(str(tmp_path), "train", scale=4)
 
 
-def test_json_lists_name_files_and_regions(tmp_path):
-    write(tmp_path / "a.tif", (8, 16, 16))
-    listed = {
-        "train": [{"label": "a.tif", "roi": [[0, 4], [0, 16], [0, 16]]}],
-        "test": [{"label": "a.tif", "image": "a.tif"}],
-    }
+def test_folders_may_be_named_with_a_sample_or_a_path(tmp_path):
+    for split in ("training", "testing"):
+        write(tmp_path / split / "txm_A" / "TXM007.tif", (8, 8))
+        write(tmp_path / split / "scans" / "sem_A" / "SEM007.tif", (8, 8))
+    for split in ("train", "test"):
+        (found,) = pairs(str(tmp_path), split, folders={"image": "txm_A", "label": "scans/sem_A"})
+        assert found["name"] == "007"
+        assert found["image"].endswith("txm_A/TXM007.tif") and found["label"].endswith("scans/sem_A/SEM007.tif")
+
+
+def test_a_misspelt_image_folder_is_not_replaced_by_the_label(tmp_path):
+    make(tmp_path, ["a"], modalities=("txm", "sem"))
+    expect("no folder 'tmx' for 'image'; it holds sem/, txm/", tmp_path, folders={"image": "tmx", "label": "sem"})
+
+
+def test_the_label_stands_in_for_a_missing_image(tmp_path, caplog):
+    for name in "ab":
+        write(tmp_path / "train" / "label" / f"{name}.tif", (16, 16))
+    with caplog.at_level("INFO", "rockmonai"):
+        found = pairs(tmp_path, "train", scale=4)
+    assert [r["image"] == r["label"] for r in found] == [True, True]
+    assert [r.getMessage().partition(":")[0] for r in caplog.records] == ["train"]
+    assert "2 of 2 images are as large as their labels" in caplog.text
+
+
+def test_no_notice_where_the_images_are_coarser(tmp_path, caplog):
+    make(tmp_path, ["a"])
+    with caplog.at_level("INFO", "rockmonai"):
+        pairs(tmp_path, "train", scale=2)
+    assert not caplog.records
+
+
+def test_dataset_within_a_file(tmp_path):
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["tomo/data"] = np.ones((32, 8, 8), np.uint8)
+        file["other"] = np.ones((4, 4, 4), np.uint8)
+    (found,) = pairs(f"{tmp_path}/scan.h5::tomo/data", "test", spatial_dims=3, patch_size=4)
+    assert found["name"] == "scan"
+    assert found["image"] == found["label"] == f"{tmp_path}/scan.h5::tomo/data"
+    assert found["roi"] == [[28, 32], [0, 8], [0, 8]]
+
+
+def write_slices(folder, count, shape=(16, 16)):
+    for z in range(count):
+        write(folder / f"slice{z}.tif", shape)
+
+
+def test_folder_of_slices_is_one_volume_for_a_3d_model(tmp_path):
+    write_slices(tmp_path / "scan", 32)
+    (found,) = pairs(tmp_path / "scan", "validation", spatial_dims=3)
+    assert found["label"] == str(tmp_path / "scan") and found["roi"] == [[24, 28], [0, 16], [0, 16]]
+    assert len(pairs(tmp_path / "scan", "validation", spatial_dims=2)) == 4
+
+
+def test_sub_folders_of_slices_are_volumes(tmp_path):
+    for name in ("rock1", "rock2"):
+        write_slices(tmp_path / "train" / "image" / name, 4, (8, 8))
+        write_slices(tmp_path / "train" / "label" / name, 8)
+    found = pairs(tmp_path, scale=2, spatial_dims=3, patch_size=8)
+    assert [r["name"] for r in found] == ["rock1", "rock2"]
+    assert found[1]["image"] == str(tmp_path / "train" / "image" / "rock2")
+
+
+def test_whole_images_of_a_volume_are_its_slices_for_a_2d_model(tmp_path):
+    write(tmp_path / "test" / "image" / "scan.tif", (11, 8, 8))
+    write(tmp_path / "test" / "label" / "scan.tif", (11, 16, 16))
+    found = pairs(tmp_path, "test", scale=2)
+    assert [r["name"] for r in found] == [f"scan_z{z:04d}" for z in range(11)]
+    assert [r["roi"] for r in found] == [[[z, z + 1], [0, 16], [0, 16]] for z in range(11)]
+    assert len({r["label"] for r in found}) == 1
+    assert [r["name"] for r in pairs(tmp_path, "test", scale=2, patch_size=16)] == ["scan"]
+
+
+def test_a_slice_is_read_as_an_image(tmp_path):
+    scan = np.random.default_rng(0).integers(0, 255, (16, 9, 10), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "scan.tif", scan, photometric="minisblack")
+    last = pairs(tmp_path / "scan.tif", "test", scale=1)[-1]
+    whole = RandPairedCropd(["image", "label"], patch_size=None, spatial_dims=2)
+    read = whole(OpenVolumed(["image", "label"])(last))
+    assert np.array_equal(read["image"], scan[None, 15]) and np.array_equal(read["label"], scan[None, 15])
+
+
+def test_whole_images_of_a_volume_stay_in_its_region(tmp_path):
+    scan = write(tmp_path / "scan.tif", (16, 8, 8))
+    assert [r["roi"][0] for r in pairs(scan, "test")] == [[14, 15], [15, 16]]
+    listed = {"test": [{"label": "scan.tif", "roi": [[3, 5], [0, 4], [2, 8]]}]}
     (tmp_path / "set.json").write_text(json.dumps(listed))
-    found = pairs(str(tmp_path / "set.json"), "train", scale=2, spatial_dims=3)
-    assert found[0]["image"] == found[0]["label"] == str(tmp_path / "a.tif")
-    assert found[0]["roi"] == [[0, 4], [0, 16], [0, 16]]
-    with pytest.raises(DataError, match="no 'validation' records; it has train, test"):
-        pairs(str(tmp_path / "set.json"), "validation")
+    found = pairs(tmp_path / "set.json", "test")
+    assert [r["roi"] for r in found] == [[[3, 4], [0, 4], [2, 8]], [[4, 5], [0, 4], [2, 8]]]
 
 
-def test_one_volume_is_cut_into_parts_that_do_not_overlap(tmp_path):
-    scan = write(tmp_path / "scan.tif", (64, 16, 16))
-    parts = [
-        pairs(str(scan), split, scale=2, spatial_dims=3, patch_size=8)[0]["roi"]
-        for split in ("train", "validation", "test")
-    ]
-    assert [part[0] for part in parts] == [[0, 48], [48, 56], [56, 64]]
-    assert all(part[1:] == [[0, 16], [0, 16]] for part in parts)
-
-
-def test_plain_images_are_held_out_by_file(tmp_path):
-    for number in range(8):
-        write(tmp_path / f"s{number}.tif", (16, 16))
-    named = {split: [r["name"] for r in pairs(str(tmp_path), split)] for split in ("train", "validation", "test")}
-    assert named == {"train": list("012345"), "validation": ["6"], "test": ["7"]}
-
-
-def expect(match, *args, **kwargs):
-    with pytest.raises(DataError, match=match) as caught:
-        pairs(*args, **kwargs)
-    assert "\n" not in str(caught.value)
+def test_whole_volumes_stay_whole_for_a_3d_model(tmp_path):
+    write(tmp_path / "test" / "label" / "scan.tif", (8, 8, 8))
+    (found,) = pairs(tmp_path, "test", spatial_dims=3)
+    assert "roi" not in found
 
 
 def test_missing_folder(tmp_path):
@@ -142,3 +190,29 @@ def test_slice_for_a_3d_model(tmp_path):
 def test_missing_split_lists_the_folder(tmp_path):
     make(tmp_path, ["a"])
     expect("no folder 'test'; it holds train/", str(tmp_path), "test")
+
+
+def test_slices_of_a_volume_need_as_many_on_both_sides(tmp_path):
+    write(tmp_path / "train" / "image" / "a.tif", (4, 8, 8))
+    write(tmp_path / "train" / "label" / "a.tif", (8, 16, 16))
+    assert len(pairs(tmp_path, scale=2, spatial_dims=3)) == 1
+    expect("8x16x16 is not 2 times the image of 4x8x8; crop the label to 4x16x16", tmp_path, scale=2)
+
+
+@pytest.mark.parametrize("key", ["image", "label"])
+def test_several_channels(tmp_path, key):
+    make(tmp_path, ["a"])
+    size = 8 if key == "image" else 16
+    several = np.ones((2, size, size), np.uint8)
+    tifffile.imwrite(tmp_path / "train" / key / "a.tif", several, imagej=True, metadata={"axes": "CYX"})
+    expect(f"train/{key}/a.tif has 2 channels, the model expects 1", tmp_path, scale=2)
+
+
+def test_a_single_scan_has_no_masks(tmp_path):
+    scan = write(tmp_path / "scan.tif", (8, 8, 8))
+    expect("single scan without 'charge'", scan, folders={"image": "image", "label": "label", "charge": "charge"})
+
+
+def test_folders_without_a_label(tmp_path):
+    with pytest.raises(UsageError, match="folders names image; it needs 'image' and 'label'"):
+        pairs(tmp_path, folders={"image": "txm"})

@@ -78,11 +78,8 @@ def acting(monkeypatch, tmp_path):
     return override
 
 
-def test_resume_at_an_epoch_is_bit_equal(uninterrupted, tmp_path):
-    dataset, whole = uninterrupted
-    train("srgan", dataset, tmp_path / "run", **FULL | {"epochs": 2, "lr_scheduler__T_max": 4})
-    train("srgan", dataset, tmp_path / "run", resume=True, **FULL | {"lr_scheduler__T_max": 4})
-    assert_same(outcome(tmp_path / "run"), whole)
+def crash(engine):
+    raise RuntimeError("power cut")
 
 
 def test_workers_change_nothing(uninterrupted, tmp_path):
@@ -104,15 +101,20 @@ def test_a_signal_loses_nothing_and_resume_is_bit_equal(uninterrupted, tmp_path,
     assert_same(outcome(tmp_path / "run"), whole)
 
 
-def test_a_crash_between_checkpoints_repeats_the_iterations_exactly(uninterrupted, tmp_path, acting):
+@pytest.mark.parametrize("iteration", [7, 8])
+def test_a_crash_repeats_the_iterations_since_the_last_checkpoint_exactly(uninterrupted, tmp_path, acting, iteration):
+    """Iteration 7 is the first after a checkpoint."""
     dataset, whole = uninterrupted
-
-    def crash(engine):
-        raise RuntimeError("power cut")
-
     with pytest.raises(RuntimeError):
-        train("srgan", dataset, tmp_path / "run", **FULL, **acting(8, crash))
+        train("srgan", dataset, tmp_path / "run", **FULL, **acting(iteration, crash))
     train("srgan", dataset, tmp_path / "run", resume=True, **FULL, **acting(99, print))
+    assert_same(outcome(tmp_path / "run"), whole)
+
+
+def test_resuming_a_finished_run_changes_nothing(uninterrupted, tmp_path):
+    dataset, whole = uninterrupted
+    train("srgan", dataset, tmp_path / "run", **FULL)
+    train("srgan", dataset, tmp_path / "run", resume=True, **FULL)
     assert_same(outcome(tmp_path / "run"), whole)
 
 
@@ -136,10 +138,11 @@ def test_a_worse_epoch_after_a_resume_does_not_replace_the_best_model(small_set,
         for parameter in engine.network.parameters():
             parameter.data.fill_(0.3)
 
-    pixel_only = {"warmup_epochs": 99, **acting(7, spoil)}
-    train("srgan", small_set, tmp_path / "run", epochs=2, **pixel_only)
+    pixel_only = {"epochs": 3, "warmup_epochs": 3}
+    with pytest.raises(RuntimeError):
+        train("srgan", small_set, tmp_path / "run", **pixel_only, **acting(7, crash))
     best = read_checkpoint(tmp_path / "run" / "model.pt")
-    train("srgan", small_set, tmp_path / "run", epochs=3, resume=True, **pixel_only)
+    train("srgan", small_set, tmp_path / "run", resume=True, **pixel_only, **acting(7, spoil))
     assert_same(read_checkpoint(tmp_path / "run" / "model.pt"), best)
 
 
@@ -162,7 +165,25 @@ def test_a_finished_run_is_not_overwritten_silently(small_set, tmp_path):
 
 def test_resume_with_another_config_names_the_difference(small_set, tmp_path):
     train("srgan", small_set, tmp_path / "run", epochs=1)
-    expect(ModelError, r"lr 0.0005 -> 0.1", small_set, tmp_path / "run", epochs=2, lr=0.1, resume=True)
+    other = {"lr": 0.1, "network_def__width": 6, "epochs": 1}
+    expect(ModelError, r"lr 0.0005 -> 0.1; network_def#width 4 -> 6", small_set, tmp_path / "run", **other, resume=True)
+    expect(ModelError, r"epochs 1 -> 2", small_set, tmp_path / "run", epochs=2, resume=True)
+
+
+def test_checkpoints_of_another_run_are_safe_in_a_folder_of_their_own(small_set, tmp_path):
+    train("srgan", small_set, tmp_path / "old", epochs=1)
+    before = {p.name: p.read_bytes() for p in (tmp_path / "old").glob("*.pt")}
+    expect(
+        OutputError, "old holds an earlier run", small_set, tmp_path / "new", epochs=1, ckpt_dir=str(tmp_path / "old")
+    )
+    assert before == {p.name: p.read_bytes() for p in (tmp_path / "old").glob("*.pt")}
+
+
+@pytest.mark.parametrize("word", ["false", False])
+def test_the_word_false_from_a_command_line_means_no(small_set, tmp_path, word):
+    train("srgan", small_set, tmp_path / "run", epochs=1, resume=word)
+    expect(OutputError, "holds an earlier run", small_set, tmp_path / "run", epochs=1, overwrite=word)
+    assert (tmp_path / "run" / "model.pt").is_file()
 
 
 def test_only_the_newest_checkpoints_stay(small_set, tmp_path):

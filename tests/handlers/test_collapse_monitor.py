@@ -24,9 +24,13 @@ def iteration(number, real=0.3, fake=-0.3, pred_std=1.0, mode="vanilla", adversa
     return SimpleNamespace(state=state, adversarial=AdversarialLoss(mode))
 
 
-def watch(monitor, count=10, **kwargs):
+def watch(monitor, count=10, collapse=None, **kwargs):
+    collapse = {"samples": [], "medians": [], "windows": 0} if collapse is None else collapse
     for number in range(count):
-        monitor(iteration(number, **kwargs))
+        engine = iteration(number, **kwargs)
+        engine.state.collapse = collapse
+        monitor(engine)
+    return collapse
 
 
 def test_a_fair_game_is_not_disturbed(caplog):
@@ -51,24 +55,24 @@ def test_each_sign_of_collapse_is_told_with_its_figure(caplog, signs, words):
 
 def test_a_rising_adversarial_loss_is_told(caplog):
     monitor = CollapseMonitor(window=5)
-    watch(monitor, 15, adversarial=1.0)
-    watch(monitor, 5, adversarial=5.0)
+    before = watch(monitor, 15, adversarial=1.0)
+    watch(monitor, 5, before, adversarial=5.0)
     assert "rose from 1 to 5" in caplog.text
 
 
 def test_it_stops_only_when_asked_and_after_its_patience():
     monitor = CollapseMonitor(window=5, patience=2, stop=True)
-    watch(monitor, 5, pred_std=0.1)
+    before = watch(monitor, 5, pred_std=0.1)
     with pytest.raises(NumericalError, match="collapsing"):
-        watch(monitor, 5, pred_std=0.1)
+        watch(monitor, 5, before, pred_std=0.1)
 
 
 def test_warm_up_is_not_judged():
     engine = iteration(0)
     engine.state.losses = {"pixel": 1.0}
-    monitor = CollapseMonitor(window=1)
-    monitor(engine)
-    assert monitor.samples == []
+    engine.state.collapse = {"samples": []}
+    CollapseMonitor(window=1)(engine)
+    assert engine.state.collapse["samples"] == []
 
 
 def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):

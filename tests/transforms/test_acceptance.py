@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from rockmonai.transforms import MinFraction
+from rockmonai.transforms import MinFraction, NotBlank
 
 
 def test_greys_whose_product_wraps_are_still_positive():
@@ -34,3 +34,28 @@ def test_a_coarse_key_counts_with_its_whole_footprint(dtype):
 def test_negative_greys_are_not_positive():
     window = {"image": torch.tensor([[[-1.0, 1.0]]])}
     assert MinFraction(0.5, positive="image").measure(window) == 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
+@pytest.mark.parametrize("background", [0, 255, -100])
+def test_a_window_is_blank_whatever_the_grey_and_the_dtype(dtype, background):
+    if background < 0 and np.issubdtype(dtype, np.unsignedinteger):
+        background = np.iinfo(dtype).max
+    if dtype == np.uint8:
+        background = min(background, 255)
+    greys = np.full(1000, background, dtype)
+    assert NotBlank().measure({"label": torch.from_numpy(greys.reshape(1, 10, 10, 10))}) == 0
+    greys[:90] = np.arange(1, 91)
+    assert NotBlank().measure({"label": torch.from_numpy(greys.reshape(1, 10, 10, 10))}) == pytest.approx(0.09)
+
+
+def test_a_binary_rock_is_not_blank():
+    pores = torch.from_numpy((np.arange(400) % 2).astype(np.uint8).reshape(1, 20, 20))
+    assert NotBlank().measure({"label": pores}) == 0.5
+
+
+def test_noise_is_not_blank_and_lost_voxels_are():
+    noise = np.random.default_rng(0).normal(0, 1, (1, 32, 32)).astype(np.float32)
+    assert NotBlank(key="image").measure({"image": torch.from_numpy(noise)}) > 0.99
+    noise[:, :24] = np.nan
+    assert NotBlank(key="image").measure({"image": torch.from_numpy(noise)}) == pytest.approx(0.25)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from monai.transforms import Compose
 
-from rockmonai.errors import DataError
-from rockmonai.transforms import MinFraction, RandPairedCropd
+from rockmonai.errors import DataError, NoWindow, UsageError
+from rockmonai.transforms import MinFraction, NotBlank, RandPairedCropd
 
 
 class Lazy:
@@ -91,6 +91,24 @@ def test_without_a_patch_size_the_whole_is_cut_to_a_multiple_of_the_scale():
     assert torch.equal(cut["image"], cut["label"][:, ::4, ::4])
 
 
+def test_a_whole_image_that_stands_in_for_both_sides_is_cut_to_the_multiple_asked_for():
+    label = coordinates((61, 63))
+    transform = RandPairedCropd(["image", "label"], None, 2, multiple=4)
+    for seed in range(5):
+        cut = transform.set_random_state(seed)({"image": label, "label": label})
+        assert np.array_equal(cut["image"], label[:, :60, :60]) and np.array_equal(cut["label"], label[:, :60, :60])
+    cut = transform({"image": label, "label": label, "roi": [[40, 61], [0, 63]]})
+    assert np.array_equal(cut["label"], label[:, 40:60, :60])
+
+
+def test_a_multiple_leaves_patches_and_the_slices_of_a_volume_alone():
+    label = coordinates((3, 9, 9))
+    transform = RandPairedCropd("label", None, 2, multiple=4)
+    slices = {int(transform.set_random_state(seed)({"label": label})["label"][0, 0, 0]) for seed in range(30)}
+    assert slices == {0, 1, 2}
+    assert RandPairedCropd("label", 3, 2, multiple=4)({"label": label})["label"].shape == (3, 3, 3)
+
+
 def test_misalignment_moves_one_key_by_whole_voxels():
     record = {"image": coordinates((20, 20)), "label": coordinates((20, 20)), "charge": coordinates((20, 20))}
     transform = RandPairedCropd([*record], 16, 2, misalign={"image": [2, -3]})
@@ -100,11 +118,46 @@ def test_misalignment_moves_one_key_by_whole_voxels():
         assert torch.equal(cut["charge"], cut["label"])
 
 
-def test_unaligned_keys_have_windows_of_their_own():
-    pair = {"image": coordinates((20, 20), 2), "label": coordinates((40, 40))}
-    cut = RandPairedCropd(["image", "label"], 8, 2, aligned=False).set_random_state(0)(pair)
-    assert cut["image"].shape == (2, 4, 4) and cut["label"].shape == (2, 8, 8)
-    assert not torch.equal(cut["image"], cut["label"][:, ::2, ::2])
+def test_unaligned_keys_have_windows_of_their_own_in_their_own_voxels():
+    pair = {"image": coordinates((50, 50)), "label": coordinates((70, 70))}
+    transform = RandPairedCropd(["image", "label"], 8, 2, aligned=False)
+    corners = set()
+    for seed in range(100):
+        cut = transform.set_random_state(seed)(pair)
+        assert cut["image"].shape == cut["label"].shape == (2, 8, 8)
+        corners.add((int(cut["image"][0, 0, 0]), int(cut["label"][0, 0, 0])))
+    image, label = np.array([*corners]).T
+    # Independent draws are not correlated, and reach into the last tenth of either side.
+    assert abs(np.corrcoef(image, label)[0, 1]) < 0.3
+    assert image.max() > 38 and label.max() > 56
+
+
+def test_sizes_that_look_like_a_scale_are_none_without_alignment():
+    pair = {"image": coordinates((50, 50)), "label": coordinates((100, 100))}
+    cut = RandPairedCropd(["image", "label"], 15, 2, aligned=False)(pair)
+    assert cut["image"].shape == cut["label"].shape == (2, 15, 15)
+    cut = RandPairedCropd(["image", "label"], {"image": 8, "label": (32, 16)}, 2, aligned=False)(pair)
+    assert cut["image"].shape == (2, 8, 8) and cut["label"].shape == (2, 32, 16)
+
+
+def test_unaligned_images_and_volumes_may_be_mixed():
+    pair = {"image": coordinates((50, 50)), "label": coordinates((4, 30, 30))}
+    cut = RandPairedCropd(["image", "label"], 8, 2, aligned=False)(pair)
+    assert cut["image"].shape == (2, 8, 8) and cut["label"].shape == (3, 8, 8)
+
+
+def test_a_region_keeps_unaligned_windows_to_the_same_share_of_every_key():
+    pair = {"image": coordinates((50, 20)), "label": coordinates((100, 30)), "roi": [[75, 100], [0, 30]]}
+    transform = RandPairedCropd(["image", "label"], 8, 2, aligned=False)
+    cuts = [transform.set_random_state(seed)(pair) for seed in range(100)]
+    assert {int(cut["image"][0, 0, 0]) for cut in cuts} == {37, 38, 39, 40, 41, 42}
+    assert {int(cut["label"][0, 0, 0]) for cut in cuts} == set(range(75, 93))
+
+
+@pytest.mark.parametrize(("sizes", "aligned"), [({"image": 8, "label": 32}, True), ({"image": 8}, False)])
+def test_a_size_for_each_key_is_for_all_of_the_unaligned(sizes, aligned):
+    with pytest.raises(UsageError, match=r"aligned=False and all of image, label"):
+        RandPairedCropd(["image", "label"], sizes, 2, aligned=aligned)
 
 
 @pytest.mark.parametrize("dtype", ["u1", "<u2", ">u2", ">i2", ">f4", "f8"])
@@ -135,9 +188,17 @@ def test_a_hopeless_image_is_reported_with_the_best_that_was_found():
     charge[:, ::2] = 1
     record = {"label": Lazy(np.ones((1, 8, 8)), "bad/SEM007.tif"), "charge": charge}
     transform = RandPairedCropd([*record], 4, 2, accept=[MinFraction(0.95, zero="charge")], max_tries=7)
-    with pytest.raises(DataError, match=r"bad/SEM007\.tif .* 7 tries .*charge = 0 in 95%.* best 50\.0%"):
+    with pytest.raises(NoWindow, match=r"bad/SEM007\.tif .* 7 tries .*charge = 0 in 95%.* best 50\.0%"):
         transform(record)
     assert record["label"].read == 7 * 16
+
+
+def test_windows_beside_the_sample_are_not_taken():
+    label = np.zeros((1, 80, 80), np.float32)
+    label[:, 40:, 40:] = np.random.default_rng(0).normal(-1, 0.2, (40, 40))
+    transform = RandPairedCropd("label", 16, 2, accept=[NotBlank(0.1)])
+    for seed in range(30):
+        assert (transform.set_random_state(seed)({"label": label})["label"] != 0).float().mean() >= 0.1
 
 
 def test_3d_patches_of_a_single_image_are_refused():

@@ -35,6 +35,14 @@ def test_the_whole_is_cut_to_a_multiple_of_the_scale():
     assert corner_choices(0, [side(1000), side(250, 4)], None, (5, 20)) == (range(8, 9, 4), 12)
 
 
+def test_the_whole_is_also_cut_to_another_multiple_and_begins_at_the_first_corner():
+    assert corner_choices(0, [side(61)], None, multiple=4) == (range(0, 1), 60)
+    assert corner_choices(0, [side(61), side(10, 6)], None, multiple=4) == (range(0, 1), 60)
+    assert corner_choices(0, [side(59), side(9, 6)], None, multiple=4) == (range(0, 1), 48)
+    with pytest.raises(DataError, match=r"3 voxels .* window of 4"):
+        corner_choices(0, [side(3)], None, multiple=4)
+
+
 def test_a_region_is_never_left():
     corners, _ = corner_choices(0, [side(100), side(25, 4)], 8, (10, 31))
     assert [*corners] == [12, 16, 20]

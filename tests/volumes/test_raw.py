@@ -51,3 +51,8 @@ def test_a_length_unlike_the_sidecar_is_refused(tmp_path: Path, length: int) -> 
 def test_an_incomplete_sidecar_is_refused(tmp_path: Path, facts: dict[str, Any]) -> None:
     with pytest.raises(DataError, match="does not describe a RAW file"):
         open_volume(save(tmp_path, ARRAY.tobytes(), **facts))
+
+
+def test_one_spacing_holds_for_all_axes(tmp_path: Path) -> None:
+    volume = open_volume(save(tmp_path, ARRAY.tobytes(), shape=[4, 5, 6], dtype="uint16", spacing=2.5))
+    assert volume.spacing == (2.5, 2.5, 2.5)

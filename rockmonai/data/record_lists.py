@@ -1,0 +1,56 @@
+"""Data sets that a JSON file lists, record by record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rockmonai.data.splits import SPLITS
+from rockmonai.errors import DataError
+from rockmonai.volumes import stem_of
+
+
+def read_list(file: Path, split: str, folders: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return the records that ``file`` lists for one split.
+
+    The file maps the names of splits to lists of records; a record maps keys to files, relative to the list, and may
+    have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it.
+
+    Args:
+        file: ``{"train": [{"label": "a.tif", "roi": [[0, 64], [0, 128], [0, 128]]}], "test": [...]}``.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        folders: its keys are those that a record must have.
+
+    Raises:
+        DataError: the file is no JSON of this form, or has nothing for the split.
+    """
+    try:
+        content = json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON ({error}).") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} holds a {type(content).__name__}; write an object of lists, {{'train': [...], ...}}.")
+    listed = next((content[name] for name in SPLITS[split] if name in content), None)
+    if not listed:
+        raise DataError(f"{file} lists no '{split}' records; it has {', '.join(content) or 'no lists'}.")
+    if not isinstance(listed, list):
+        raise DataError(f"'{split}' in {file} is a {type(listed).__name__}; write a list of records.")
+    return [
+        _record(entry, f"Record {number} of '{split}' in {file}", file.parent, folders)
+        for number, entry in enumerate(listed, start=1)
+    ]
+
+
+def _record(entry: Any, where: str, parent: Path, folders: Mapping[str, str]) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise DataError(f"{where} is a {type(entry).__name__}; write an object such as {{'label': 'scan.tif'}}.")
+    files = {}
+    for key in folders:
+        given = "label" if key == "image" and key not in entry else key
+        if not isinstance(entry.get(given), str):
+            raise DataError(f"{where} names no file for '{given}'; it has {', '.join(entry) or 'nothing'}.")
+        files[key] = str(parent / entry[given])
+    region = {"roi": entry["roi"]} if "roi" in entry else {}
+    return {"name": str(entry.get("name", stem_of(files["label"]))), **files, **region}

@@ -1,0 +1,101 @@
+"""Parts of one volume: the share of a split, the region that a list names, the slices of a 2D model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rockmonai.errors import DataError
+
+Region = list[list[int]]
+
+
+def place(
+    record: dict[str, Any],
+    shape: Sequence[int],
+    split: str,
+    scale: int,
+    spatial_dims: int,
+    patch_size: int | Sequence[int] | None,
+) -> dict[str, Any]:
+    """Return the record with its ``share`` turned into a ``roi``, checked to hold a patch.
+
+    Args:
+        record: with its file under ``label``, and a ``share``, a ``roi`` or neither.
+        shape: spatial shape of the label.
+        split: what the part is for.
+        scale: voxels of the label along one side of a voxel of the image.
+        spatial_dims: 2 or 3, as the model has them; a 2D patch of a volume is one slice thick.
+        patch_size: length of a patch in label voxels; ``None`` asks for a single voxel.
+
+    Raises:
+        DataError: the region is not inside the volume, or smaller than the patch.
+    """
+    record, what, more = dict(record), record["label"], ""
+    if "share" in record:
+        record["roi"] = cut_share(shape, record.pop("share"), scale)
+        what, more = f"The {split} part of {what}", " or --holdout" if split == "train" else " or a larger --holdout"
+    elif "roi" in record:
+        check_region(record["roi"], shape, what)
+        what = f"The roi of {what}"
+    extent = [stop - start for start, stop in record.get("roi") or _whole(shape)]
+    patch = tuple(patch_size) if isinstance(patch_size, Sequence) else (patch_size or 1,) * spatial_dims
+    needed = (1,) * (len(extent) - len(patch)) + patch
+    if any(have < need for have, need in zip(extent, needed, strict=True)):
+        raise DataError(
+            f"{what} is {_by(extent)}, smaller than a patch of {_by(patch)}; pass a smaller --patch_size{more}."
+        )
+    return record
+
+
+def cut_share(shape: Sequence[int], share: tuple[float, float], scale: int) -> Region:
+    """Return the region ``[[start, stop], ...]`` of a share along the first axis: rows of an image, slices of a volume.
+
+    Its borders are multiples of ``scale``, so that neighbours do not have a coarse voxel in common.
+
+    Args:
+        shape: spatial shape.
+        share: where it begins and ends, from 0 to 1.
+        scale: voxels of the label along one side of a voxel of the image.
+    """
+    start, stop = (shape[0] if part == 1 else round(shape[0] * part) // scale * scale for part in share)
+    return [[start, stop], *_whole(shape[1:])]
+
+
+def check_region(region: Any, shape: Sequence[int], name: str) -> None:
+    """Refuse a region that is not inside a volume of this spatial shape.
+
+    Raises:
+        DataError: there is not one ``[start, stop]`` of whole numbers with ``0 <= start < stop <= size`` for each axis.
+    """
+    try:
+        inside = all(
+            isinstance(start, int) and isinstance(stop, int) and 0 <= start < stop <= size
+            for (start, stop), size in zip(region, shape, strict=True)
+        )
+    except (TypeError, ValueError):  # no list, no pairs, or another number of axes
+        inside = False
+    if not inside:
+        raise DataError(
+            f"The roi {region} does not fit {name} of {_by(shape)} voxels; "
+            "give every axis its [start, stop] with 0 <= start < stop <= size."
+        )
+
+
+def by_slice(record: dict[str, Any], shape: Sequence[int]) -> list[dict[str, Any]]:
+    """Return one record for each slice of a volume's record, within its ``roi`` if it has one.
+
+    Args:
+        record: with a ``name``, to which the number of the slice is added.
+        shape: (Z, Y, X) of the label.
+    """
+    (start, stop), *plane = record.get("roi") or _whole(shape)
+    return [{**record, "name": f"{record['name']}_z{z:04d}", "roi": [[z, z + 1], *plane]} for z in range(start, stop)]
+
+
+def _whole(shape: Sequence[int]) -> Region:
+    return [[0, size] for size in shape]
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
