@@ -67,6 +67,11 @@ def test_every_command_runs(guide, somewhere):
         else:
             small.pop("discriminator_def#channels")
         run(logging_file=False, **{**small, **given, "device": "cpu"} | ({"epochs": 2} if "epochs" in given else {}))
+        left = {"train": "models", "evaluate": "evaluation"}.get(
+            given["config_file"].split("/")[-1].removesuffix(".json")
+        )
+        promised = given.get("output_file") or given.get("output_dir") or f"bundles/srgan/{left}"
+        assert (somewhere / promised).exists(), words
 
 
 def test_python_of_the_readme_runs(somewhere):

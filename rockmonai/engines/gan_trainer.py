@@ -150,7 +150,7 @@ class GANTrainer(Trainer):
             self._discriminator_step(image, label, pred.detach())
         if generator_learns:
             self._generator_step(batchdata, adversarial)
-        self.grad_scaler.update() if self.grad_scaler.is_enabled() else None
+        self.grad_scaler.update()
         state.output = {key: value.detach() for key, value in state.output.items()}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return state.output

@@ -86,9 +86,13 @@ def test_every_id_can_be_built(bundle, name, small_set, tmp_path, trained):
 
 
 @every_bundle
-def test_metadata_is_valid(bundle):
+def test_metadata_is_valid(bundle, tmp_path):
     schema = str(BUNDLES.parent / "tests" / "bundles" / "meta_schema.json")
     verify_metadata(meta_file=str(BUNDLES / bundle / "configs" / "metadata.json"), filepath=schema)
+    spoiled = tmp_path / "metadata.json"
+    spoiled.write_text(json.dumps({key: value for key, value in config(bundle, "metadata").items() if key != "task"}))
+    with pytest.raises(ValueError, match="'task' is a required property"):
+        verify_metadata(meta_file=str(spoiled), filepath=schema)
 
 
 @every_bundle
@@ -102,6 +106,15 @@ def test_network_takes_and_gives_what_the_metadata_says(bundle):
         p=1,
         n=1,
     )
+    # MONAI compares channels and dtype; the factor between the sizes is ours to check.
+    formats = config(bundle, "metadata")["network_data_format"]
+    sizes = [
+        [eval(size, {"n": 1}) for size in formats[side][name]["spatial_shape"]]
+        for side, name in (("inputs", "image"), ("outputs", "pred"))
+    ]
+    network = ConfigParser(config(bundle, "inference")).get_parsed_content("network_def")
+    with torch.no_grad():
+        assert list(network(torch.zeros(1, 1, *sizes[0])).shape[2:]) == sizes[1]
 
 
 def test_training_leaves_what_it_promises(trained):

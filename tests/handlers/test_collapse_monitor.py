@@ -75,6 +75,16 @@ def test_warm_up_is_not_judged():
     assert engine.state.collapse["samples"] == []
 
 
+def test_fp16_may_overflow_a_few_times_in_a_row(tmp_path):
+    guard, engine = StopOnNaN(str(tmp_path), patience=2), iteration(1)
+    engine.grad_scaler = SimpleNamespace(is_enabled=lambda: True)
+    for losses in (float("inf"), float("inf"), 1.0, float("inf"), float("inf")):
+        engine.state.losses["pixel"] = losses
+        guard(engine)
+    with pytest.raises(NumericalError, match="no checkpoint was written yet"):
+        guard(engine)
+
+
 def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
     (tmp_path / "checkpoint_00000012.pt").touch()
     engine = iteration(20)
