@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from rockmonai.handlers.previews import contact_sheet, preview_row
+
+
+def test_a_row_shows_input_prediction_target_and_error_in_grey_levels():
+    item = {
+        "image": torch.full((1, 2, 2), -1.0),
+        "pred": torch.full((1, 4, 4), 0.25),
+        "label": torch.full((1, 4, 4), 0.0),
+    }
+    strip = preview_row(item)
+    assert strip.shape == (4, 16) and strip.dtype == np.uint8
+    # (x + 1) * 127.5, rounded; an error of 0.25 is shown as 4 * 0.25 - 1 = 0.
+    assert [int(strip[0, column]) for column in (0, 4, 8, 12)] == [0, 159, 128, 128]
+
+
+def test_a_volume_shows_its_middle_slice():
+    volume = torch.linspace(-1, 1, 5)[None, :, None, None].expand(1, 5, 3, 3)
+    strip = preview_row({"image": volume, "pred": volume, "label": volume})
+    assert (strip[:, :9] == 128).all() and (strip[:, 9:] == 0).all()
+
+
+def test_sheet_has_a_caption_above_every_column():
+    sheet = np.asarray(contact_sheet([np.full((20, 120), 200, np.uint8)] * 2, ["a", "b", "c"]))
+    assert sheet.shape == (14 + 40, 120)
+    assert all((sheet[:14, start : start + 40] < 128).any() for start in (0, 40, 80))
