@@ -15,7 +15,7 @@ lint: .venv/installed
 	$(BIN)/mypy
 
 bench: .venv/installed
-	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file; done
+	for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file || exit 1; done
 
 .venv/installed: pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv

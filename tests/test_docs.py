@@ -1,4 +1,4 @@
-"""Every command of the guides runs, in their order, on small data of the names that they use."""
+"""Every command in a bash block of the guides runs, in their order, on small data of the names that they use."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ import torch
 from rockmonai.errors import UsageError, first_line
 
 COUNTS = ("batch_size", "epoch_length", "epochs", "scale", "val_interval", "val_patches")
+AMOUNTS = ("num_workers", "warmup_epochs")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
@@ -21,10 +22,16 @@ def check_values(config: Mapping[str, Any]) -> None:
     Raises:
         UsageError: for a count that is no positive whole number, or a device that is not there.
     """
-    for key in COUNTS:
-        value = config.get(key, 1)
-        if not _is_built(value) and (type(value) is not int or value < 1):
-            raise UsageError(f"{key} is {value!r}; it must be a whole number of 1 or more.")
+    for key in (*COUNTS, *AMOUNTS):
+        value, least = config.get(key, 1), int(key in COUNTS)
+        if not _is_built(value) and (type(value) is not int or value < least):
+            raise UsageError(f"{key} is {value!r}; it must be a whole number of {least} or more.")
+    if config.get("spatial_dims", 2) not in (2, 3):
+        raise UsageError(f"spatial_dims is {config['spatial_dims']!r}; it must be 2 or 3.")
+    scale, patch_size = config.get("scale", 1), config.get("patch_size")
+    sizes = patch_size if isinstance(patch_size, list) else [patch_size]
+    if type(scale) is int and any(type(size) is int and (size < 1 or size % scale) for size in sizes):
+        raise UsageError(f"patch_size is {patch_size}; it must be a multiple of the scale {scale}.")
     device = config.get("device", "cpu")
     if isinstance(device, str) and not _is_built(device):
         try:

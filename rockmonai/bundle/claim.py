@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rockmonai.errors import ModelError, OutputError
+from rockmonai.errors import ModelError, OutputError, UsageError
 from rockmonai.volumes import atomic_write
 
 # What each kind of run leaves, and nothing that a user may have put beside it.
@@ -34,9 +35,12 @@ def claim(
         overwrite: remove what is there.
 
     Raises:
+        UsageError: if both are asked for.
         OutputError: if an earlier run is there, or the folders cannot be written.
         ModelError: if ``resume`` is asked for with another config.
     """
+    if resume and overwrite:
+        raise UsageError("resume and overwrite are both true; pass one: resume continues, overwrite starts anew.")
     training = ckpt_dir is not None
     work = [(output_dir, pattern) for pattern in (TRAINING if training else EVALUATION)]
     if ckpt_dir is not None:
@@ -56,6 +60,8 @@ def claim(
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_dir.") from error
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} cannot be written; choose another --output_dir.")
     if overwrite and not resume:
         for path in there:
             path.unlink()

@@ -29,7 +29,7 @@ def read_list(file: Path, split: str, folders: Mapping[str, str]) -> list[dict[s
     try:
         content = json.loads(file.read_text())
     except ValueError as error:
-        raise DataError(f"{file} is not JSON ({error}).") from error
+        raise DataError(f"{file} is not JSON ({error}); mend it there.") from error
     if not isinstance(content, dict):
         raise DataError(f"{file} holds a {type(content).__name__}; write an object of lists, {{'train': [...], ...}}.")
     listed = next((content[name] for name in SPLITS[split] if name in content), None)

@@ -21,7 +21,7 @@ def scans(path: str, spatial_dims: int) -> list[dict[str, str]]:
         kind = "a volume" if volume.spatial_dims == 3 else "one slice"
         raise DataError(
             f"{path} is {kind} of {'x'.join(map(str, volume.spatial_shape))} voxels, but the model is {spatial_dims}D; "
-            f"train one with --spatial_dims {volume.spatial_dims}."
+            f"pass --spatial_dims {volume.spatial_dims} with a model that was trained so."
         )
     if volume.channels != 1:
         raise DataError(f"{path} has {volume.channels} channels, the model expects 1; give it one channel.")

@@ -26,7 +26,7 @@ class GANTrainer(Trainer):
 
     In every iteration the generator predicts once; the discriminator learns to tell this prediction from the label,
     then the generator learns from the same prediction. The reals are the labels. ``state.output`` holds ``image``,
-    ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, as numbers.
+    ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, times its weight, as numbers.
 
     Args:
         device: where both networks run.
@@ -46,8 +46,8 @@ class GANTrainer(Trainer):
         max_grad_norm: gradients of either network are scaled down to this norm; None for no limit.
         amp: False, True, ``"bf16"`` or ``"fp16"`` (see :func:`rockmonai.engines.amp_dtype`).
         inferer: how the generator is applied; the default calls it.
-        prepare_batch, postprocessing, key_train_metric, additional_metrics, metric_cmp_fn, train_handlers, decollate:
-            as in :class:`monai.engines.SupervisedTrainer`.
+        prepare_batch, postprocessing, key_train_metric, additional_metrics, metric_cmp_fn, train_handlers, decollate,
+            event_names: as in :class:`monai.engines.SupervisedTrainer`.
 
     Raises:
         UsageError: if a discriminator comes without its optimiser or its loss.

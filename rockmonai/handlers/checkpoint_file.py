@@ -59,7 +59,9 @@ def read_checkpoint(path: Path, map_location: str | torch.device = "cpu") -> Any
     try:
         return torch.load(path, map_location=map_location, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read as a checkpoint ({first_line(error)}).") from error
+        raise ModelError(
+            f"{path} cannot be read as a checkpoint ({first_line(error)}): use another one, or train again."
+        ) from error
 
 
 def newest_checkpoint(folder: Path) -> tuple[Path, Any] | None:

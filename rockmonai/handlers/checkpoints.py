@@ -102,7 +102,10 @@ class Checkpoints:
             try:
                 thing.load_state_dict(content[name])
             except (RuntimeError, ValueError) as error:
-                raise ModelError(f"'{name}' of {path} does not fit this config ({first_line(error)})") from error
+                raise ModelError(
+                    f"'{name}' of {path} does not fit this config ({first_line(error)}); resume with the config "
+                    "it was trained with."
+                ) from error
         for name in ("epoch_length", "max_epochs"):
             then, now = content["trainer"][name], getattr(engine.state, name)
             if then != now:
@@ -147,6 +150,8 @@ class Checkpoints:
         self.signals.restore()
         if engine.state.rank == 0 and not (self.folder / "model.pt").is_file():
             write_checkpoint(self.network.state_dict(), self.folder / "model.pt")
+        if engine.state.rank == 0:
+            logger.info("the network is in %s", self.folder / "model.pt")
 
     def _stop(self, engine: Workflow) -> None:
         assert self.signals.received is not None

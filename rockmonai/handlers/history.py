@@ -17,6 +17,8 @@ from rockmonai.volumes import atomic_write
 class History:
     """Writes, after every epoch, the mean of each named loss, the learning rate and the validation's metrics.
 
+    A loss counts with its weight, as it does in the training.
+
     The rows live in ``engine.state.history`` and travel with the checkpoints: after a resume, metrics.csv is the one
     that an uninterrupted run would have written.
 

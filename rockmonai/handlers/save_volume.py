@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
 
 from rockmonai.errors import OutputError
-from rockmonai.transforms import GreyRange, from_unit, grey_limits
+from rockmonai.transforms import GreyRange, grey_limits, unscale_grey
 from rockmonai.volumes import create_volume, open_volume
 from rockmonai.volumes.formats import creator
+
+logger = logging.getLogger("rockmonai")
 
 
 class SaveVolume:
@@ -41,11 +45,14 @@ class SaveVolume:
         self.overwrite = overwrite
         if self.output_file.exists() and not overwrite:
             raise OutputError(f"{output_file} exists already; pass --overwrite true or another --output_file.")
+        folder = self.output_file.parent
         creator(self.output_file)  # an ending that nothing writes is told before the work, not after it
         try:
-            self.output_file.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{self.output_file.parent} cannot be made ({error.strerror}).") from error
+            raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_file.") from error
+        if not os.access(folder, os.W_OK):
+            raise OutputError(f"{folder} cannot be written; choose another --output_file.")
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator of one volume."""
@@ -61,4 +68,5 @@ class SaveVolume:
             spacing = tuple(s / f for s, f in zip(spacing[-len(factors) :], factors, strict=True))
         low, high = grey_limits(self.grey_range, source.dtype)
         with create_volume(self.output_file, pred.shape, source.dtype, spacing, overwrite=self.overwrite) as volume:
-            volume[...] = from_unit(pred, low, high, source.dtype).numpy()
+            volume[...] = unscale_grey(pred, low, high, source.dtype).numpy()
+        logger.info("wrote %s: %s, %s, spacing %s µm", self.output_file, tuple(pred.shape), source.dtype, spacing)

@@ -15,10 +15,18 @@ from rockmonai.transforms.contrast import (
     gamma,
     standardise,
 )
-from rockmonai.transforms.crop import RandPairedCropd
+from rockmonai.transforms.crop import RandPairedCropd, WholeImaged
 from rockmonai.transforms.decimation import Bicubicd, Decimated
 from rockmonai.transforms.degradation import Degraded
-from rockmonai.transforms.intensity import Finited, GreyRange, GreyToUnitd, UnitToGreyd, from_unit, grey_limits, to_unit
+from rockmonai.transforms.intensity import (
+    Finited,
+    GreyRange,
+    ScaleGreyd,
+    UnscaleGreyd,
+    grey_limits,
+    scale_grey,
+    unscale_grey,
+)
 from rockmonai.transforms.multisampling import RandMultiSampled, Round, multi_sample
 from rockmonai.transforms.noise import RandNoised, noise
 from rockmonai.transforms.opening import OpenVolumed
@@ -35,7 +43,6 @@ __all__ = [
     "Finited",
     "Gammad",
     "GreyRange",
-    "GreyToUnitd",
     "MinFraction",
     "NotBlank",
     "OpenVolumed",
@@ -46,23 +53,25 @@ __all__ = [
     "RandPairedCropd",
     "RandSymmetryd",
     "Round",
+    "ScaleGreyd",
     "Standardised",
     "Symmetry",
-    "UnitToGreyd",
+    "UnscaleGreyd",
+    "WholeImaged",
     "blur",
     "central_range",
     "clahe",
     "class_grey",
     "contrast",
-    "from_unit",
     "gamma",
     "gaussian_blur",
     "grey_limits",
     "multi_sample",
     "noise",
     "resample",
+    "scale_grey",
     "standardise",
     "symmetries",
-    "to_unit",
     "transformed",
+    "unscale_grey",
 ]

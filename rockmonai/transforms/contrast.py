@@ -12,7 +12,7 @@ from monai.transforms import MapTransform
 from skimage.exposure import equalize_adapthist
 
 from rockmonai.errors import DataError
-from rockmonai.transforms.intensity import to_unit
+from rockmonai.transforms.intensity import scale_grey
 
 
 def standardise(x: torch.Tensor, mean: float | None = None, std: float | None = None) -> torch.Tensor:
@@ -70,7 +70,7 @@ def clahe(x: torch.Tensor, clip_limit: float = 0.01) -> torch.Tensor:
     """
     brightness = ((x + 1) / 2).clamp(0, 1).numpy(force=True)
     equalised = np.stack([equalize_adapthist(channel, clip_limit=clip_limit) for channel in brightness])
-    return to_unit(torch.from_numpy(equalised), 0, 1).to(x.device)
+    return scale_grey(torch.from_numpy(equalised), 0, 1).to(x.device)
 
 
 class Standardised(MapTransform):
@@ -122,7 +122,7 @@ class QuantileStretchd(MapTransform):
         stretched = dict(data)
         for key in self.key_iterator(stretched):
             x = torch.as_tensor(stretched[key])
-            stretched[key] = to_unit(x, *central_range(x, self.low, self.high)).clamp(-1, 1)
+            stretched[key] = scale_grey(x, *central_range(x, self.low, self.high)).clamp(-1, 1)
         return stretched
 
 

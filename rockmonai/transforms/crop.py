@@ -148,6 +148,20 @@ def _spatial_shape(key: Hashable, data: Mapping[Hashable, Any]) -> tuple[int, ..
     return tuple(data[key].shape[1:])
 
 
+class WholeImaged(RandPairedCropd):
+    """Reads whole images (or their regions), cut to a multiple of ``multiple`` reference voxels; nothing is random.
+
+    Args:
+        keys: keys of lazy volumes, arrays or tensors (C, *spatial).
+        spatial_dims: 2 or 3; with 2, a volume must be a region of one slice.
+        reference: key with the finest voxels.
+        multiple: voxels of the reference of which every length is a multiple.
+    """
+
+    def __init__(self, keys: KeysCollection, spatial_dims: int, reference: str = "label", multiple: int = 1) -> None:
+        super().__init__(keys, None, spatial_dims, reference, multiple)
+
+
 def _name(key: Hashable, data: Mapping[Hashable, Any]) -> str:
     """Return what the user knows a key's data by: its file, or else the key."""
     return str(getattr(data[key], "path", f"'{key}'"))

@@ -15,12 +15,12 @@ from rockmonai.errors import DataError
 GreyRange = Sequence[float] | Literal["dtype"]
 
 
-def to_unit(x: torch.Tensor, lo: float, hi: float) -> torch.Tensor:
+def scale_grey(x: torch.Tensor, lo: float, hi: float) -> torch.Tensor:
     """Return ``x`` as float32 with ``lo`` at -1 and ``hi`` at 1; values outside are not clipped."""
     return (x.to(torch.float32) - lo) * (2 / (hi - lo)) - 1
 
 
-def from_unit(y: torch.Tensor, lo: float, hi: float, dtype: torch.dtype | np.dtype | str) -> torch.Tensor:
+def unscale_grey(y: torch.Tensor, lo: float, hi: float, dtype: torch.dtype | np.dtype | str) -> torch.Tensor:
     """Return ``y`` with -1 at ``lo`` and 1 at ``hi`` as ``dtype``; integers are rounded and clipped, never wrapped.
 
     Args:
@@ -64,7 +64,7 @@ def _torch_dtype(dtype: torch.dtype | np.dtype | str) -> torch.dtype:
     return torch.from_numpy(np.empty(0, np.dtype(dtype).newbyteorder("="))).dtype
 
 
-class GreyToUnitd(MapTransform):
+class ScaleGreyd(MapTransform):
     """Maps greys to float32 in [-1, 1].
 
     Args:
@@ -85,12 +85,12 @@ class GreyToUnitd(MapTransform):
         scaled = dict(data)
         for key in self.key_iterator(scaled):
             x = torch.as_tensor(scaled[key])
-            scaled[key] = to_unit(x, *grey_limits(self.grey_range, x.dtype))
+            scaled[key] = scale_grey(x, *grey_limits(self.grey_range, x.dtype))
         return scaled
 
 
-class UnitToGreyd(MapTransform):
-    """Maps [-1, 1] to greys: the inverse of :class:`GreyToUnitd`, rounded and clipped to the type of the scan.
+class UnscaleGreyd(MapTransform):
+    """Maps [-1, 1] to greys: the inverse of :class:`ScaleGreyd`, rounded and clipped to the type of the scan.
 
     Args:
         keys: keys of (C, *spatial) values in [-1, 1].
@@ -117,7 +117,7 @@ class UnitToGreyd(MapTransform):
         """Return the record with its keys as greys of ``dtype``."""
         greys = dict(data)
         for key in self.key_iterator(greys):
-            greys[key] = from_unit(torch.as_tensor(greys[key]), *self.limits, self.dtype)
+            greys[key] = unscale_grey(torch.as_tensor(greys[key]), *self.limits, self.dtype)
         return greys
 
 

@@ -60,6 +60,6 @@ def to_channels(rgb: np.ndarray, grey: Grey, name: str) -> np.ndarray:
     if grey == "index":
         raise DataError(f'{name} has RGB colours and no palette, so there are no indices: pass grey="luma" or "keep".')
     raise DataError(
-        f"{name} is a colour image whose red, green and blue differ: "
-        'pass grey="luma" (one grey channel) or grey="keep" (three channels).'
+        f"{name} is a colour image whose red, green and blue differ: save it as grey levels "
+        '(in Python, open_volume(..., grey="luma") weighs them into one channel, grey="keep" gives all three).'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import torch
 
 from rockmonai.handlers import newest_checkpoint, read_checkpoint
@@ -33,7 +35,7 @@ def run(*args, **kwargs) -> subprocess.CompletedProcess:
 
 
 def test_kill_in_the_middle_of_an_epoch_then_resume_is_bit_equal(small_set, tmp_path):
-    long = ("--epochs", "6", "--epoch_length", "40", "--train#handlers#8#iterations", "7")
+    long = ("--epochs", "6", "--epoch_length", "40", "--save_iterations", "7")
     process = subprocess.Popen(command(small_set, tmp_path / "killed", *long), stderr=subprocess.DEVNULL)
     while not (tmp_path / "killed" / "metrics.csv").exists() or len(os.listdir(tmp_path / "killed")) < 6:
         assert process.poll() is None, "the run ended before it could be killed"
@@ -73,6 +75,8 @@ def test_two_ranks_train_one_model(small_set, tmp_path):
     same = ("--warmup_epochs", "2")
     run(small_set, tmp_path / "two", *same, "--batch_size", "1", config=both, launcher=launcher)
     run(small_set, tmp_path / "one", *same)
+    scores = [list(csv.DictReader((tmp_path / name / "metrics.csv").open()))[-1]["psnr"] for name in ("two", "one")]
+    assert float(scores[0]) == pytest.approx(float(scores[1]), abs=1e-3)
     two, one = (read_checkpoint(tmp_path / name / "model.pt") for name in ("two", "one"))
     assert two.keys() == one.keys()
     for name in one:
