@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from rockmonai.volumes import create_volume, open_volume
+
 PROJECT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ROCKMONAI_TEST_DATA", PROJECT.parent / "shared" / "data"))
 RUNS = PROJECT / "runs" / "real_rocks"
@@ -104,6 +106,7 @@ def cement() -> None:
     )
     print(f"cement: {minutes:.1f} CPU minutes of training")
     score("cement", RUNS / "cement", dataset_dir=dataset, roi_size=32, **volume, **small)
+    scan = _with_spacing(scan)
     for suffix in (".ome.zarr", ".tif"):
         bundle(
             "inference",
@@ -116,6 +119,14 @@ def cement() -> None:
             **volume,
             **small,
         )
+
+
+def _with_spacing(scan: Path) -> Path:
+    """Return a copy of a scan that says how large its voxels are: 2 µm, an assumption for the original says nothing."""
+    volume, copy = open_volume(scan), RUNS / "cement_2um.tif"
+    with create_volume(copy, volume.shape, volume.dtype, (2.0, 2.0, 2.0), overwrite=True) as written:
+        written[...] = volume.read()
+    return copy
 
 
 if __name__ == "__main__":
