@@ -31,7 +31,7 @@ def check_values(config: Mapping[str, Any]) -> None:
     scale, patch_size = config.get("scale", 1), config.get("patch_size")
     sizes = patch_size if isinstance(patch_size, list) else [patch_size]
     if type(scale) is int and any(type(size) is int and (size < 1 or size % scale) for size in sizes):
-        raise UsageError(f"patch_size is {patch_size}; it must be a multiple of the scale {scale}.")
+        raise UsageError(f"patch_size is {patch_size}; pass a multiple of the scale {scale}, such as {24 * scale}.")
     device = config.get("device", "cpu")
     if isinstance(device, str) and not _is_built(device):
         try:

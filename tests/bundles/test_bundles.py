@@ -347,6 +347,10 @@ def test_rate_falls_when_the_metric_stays(bundle, small_set, tmp_path):
     [
         ({"epochs": 0}, "epochs is 0; it must be a whole number"),
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
+        ({"patch_size": 25}, "patch_size is 25; pass a multiple of the scale 2, such as 48"),
+        ({"spatial_dims": 4}, "spatial_dims is 4"),
+        ({"num_workers": -1}, "num_workers is -1; it must be a whole number of 0 or more"),
+        ({"resume": True, "overwrite": True}, "resume and overwrite are both true"),
         ({"device": "gpu"}, "The device 'gpu' is not there"),
         ({"amp": "half"}, "amp is 'half'"),
         ({"inferer": "x"}, "no key 'inferer'"),
