@@ -7,7 +7,7 @@ train: .venv/installed
 	$(BIN)/python -m monai.bundle run --config_file bundles/srgan/configs/train.json $(ARGS)
 
 test: .venv/installed
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from rockmonai.bundle.check_config import check_config
 from rockmonai.bundle.device import device
 from rockmonai.bundle.prepare import prepare
+from rockmonai.bundle.ranks import join_ranks, leave_ranks
 from rockmonai.bundle.running import root, running_workflow
 
-__all__ = ["check_config", "device", "prepare", "root", "running_workflow"]
+__all__ = ["check_config", "device", "join_ranks", "leave_ranks", "prepare", "root", "running_workflow"]

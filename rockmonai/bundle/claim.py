@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rockmonai.errors import ModelError, OutputError, UsageError
-from rockmonai.volumes import atomic_write
+from rockmonai.volumes import atomic_write, make_writable
 
 # What each kind of run leaves, and nothing that a user may have put beside it.
 CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
@@ -56,12 +55,7 @@ def claim(
     if resume and there and kept.is_file():
         _compare(json.loads(kept.read_text()), json.loads(_as_json(config)), output_dir)
     for folder in {output_dir, ckpt_dir or output_dir}:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_dir.") from error
-        if not os.access(folder, os.W_OK):
-            raise OutputError(f"{folder} cannot be written; choose another --output_dir.")
+        make_writable(folder, "choose another --output_dir")
     if overwrite and not resume:
         for path in there:
             path.unlink()

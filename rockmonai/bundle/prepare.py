@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 import torch.distributed as dist
 from monai.utils import set_determinism
 
 from rockmonai.bundle.check_config import check_config, keys_of_files
 from rockmonai.bundle.check_values import check_values
 from rockmonai.bundle.claim import claim
-from rockmonai.bundle.device import device
+from rockmonai.bundle.ranks import join_ranks
 from rockmonai.bundle.running import running_workflow
 from rockmonai.errors import report_in_one_sentence
 
@@ -58,9 +57,7 @@ def prepare(
         check_config(config, (workflow.init_id, workflow.run_id, workflow.final_id), known)
         check_values(config)
     if distributed:
-        if torch.cuda.is_available():
-            torch.cuda.set_device(device())
-        dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+        join_ranks()
     if output_dir is not None and not (dist.is_initialized() and dist.get_rank() > 0):
         claim(Path(output_dir), None if ckpt_dir is None else Path(ckpt_dir), config, resume, overwrite)
     if dist.is_initialized():

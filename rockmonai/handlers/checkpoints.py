@@ -111,7 +111,7 @@ class Checkpoints:
             if then != now:
                 raise ModelError(f"{path} was written with {name} {then}, this run has {now}; resume with the same.")
         engine.load_state_dict(content["trainer"])
-        logger.info("resumed at epoch %d, iteration %d from %s", engine.state.epoch, engine.state.iteration, path.name)
+        logger.info("resumed in epoch %d, after iteration %d, from %s", *_place(engine), path.name)
 
     def _end_iteration(self, engine: Workflow) -> None:
         iteration, epoch_length = engine.state.iteration, engine.state.epoch_length
@@ -164,3 +164,9 @@ class Checkpoints:
     def _things(self, engine: Workflow) -> dict[str, Any]:
         extra = engine.state_objects() if hasattr(engine, "state_objects") else {}
         return self.objects | extra
+
+
+def _place(engine: Workflow) -> tuple[int, int]:
+    """Return the epoch that is next or in progress, from 1, and the iterations done."""
+    done = engine.state.iteration
+    return min(done // engine.state.epoch_length + 1, engine.state.max_epochs), done

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 
 from ignite.engine import Events
@@ -11,7 +10,7 @@ from monai.engines.workflow import Workflow
 
 from rockmonai.errors import OutputError
 from rockmonai.transforms import GreyRange, grey_limits, unscale_grey
-from rockmonai.volumes import create_volume, open_volume
+from rockmonai.volumes import create_volume, make_writable, open_volume
 from rockmonai.volumes.formats import creator
 
 logger = logging.getLogger("rockmonai")
@@ -45,14 +44,8 @@ class SaveVolume:
         self.overwrite = overwrite
         if self.output_file.exists() and not overwrite:
             raise OutputError(f"{output_file} exists already; pass --overwrite true or another --output_file.")
-        folder = self.output_file.parent
         creator(self.output_file)  # an ending that nothing writes is told before the work, not after it
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be made ({error.strerror}); choose another --output_file.") from error
-        if not os.access(folder, os.W_OK):
-            raise OutputError(f"{folder} cannot be written; choose another --output_file.")
+        make_writable(self.output_file.parent, "choose another --output_file")
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator of one volume."""

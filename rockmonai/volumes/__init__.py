@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from rockmonai.volumes.atomic import atomic_write, sha256_of
+from rockmonai.volumes.atomic import atomic_write, make_writable, sha256_of
 from rockmonai.volumes.create import WritableVolume, create_volume
 from rockmonai.volumes.finite import check_finite
 from rockmonai.volumes.listing import list_scans, stem_of
@@ -20,6 +20,7 @@ __all__ = [
     "check_finite",
     "create_volume",
     "list_scans",
+    "make_writable",
     "natural_key",
     "open_volume",
     "sha256_of",

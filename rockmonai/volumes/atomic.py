@@ -49,6 +49,24 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def make_writable(folder: Path, remedy: str) -> None:
+    """Make ``folder`` if need be, and see that it can be written before any work is done for it.
+
+    Args:
+        folder: the folder.
+        remedy: the end of the sentence if it cannot, for instance ``"choose another --output_dir"``.
+
+    Raises:
+        OutputError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be made ({error.strerror}); {remedy}.") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"{folder} cannot be written; {remedy}.")
+
+
 @contextmanager
 def output_errors(path: Path) -> Iterator[None]:
     """Turn what the system says while ``path`` is written into an OutputError; other errors pass unchanged."""

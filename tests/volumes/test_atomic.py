@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rockmonai.errors import OutputError
-from rockmonai.volumes import atomic_write, sha256_of
+from rockmonai.volumes import atomic_write, make_writable, sha256_of
 
 
 def test_publishes_what_was_written(tmp_path: Path) -> None:
@@ -71,3 +71,11 @@ def test_a_missing_folder_is_an_output_error(tmp_path: Path) -> None:
 def test_sha256_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "weights").write_bytes(b"abc" * 100_000)
     assert sha256_of(tmp_path / "weights") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+
+
+def test_a_folder_is_made_with_its_parents_and_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
+    make_writable(tmp_path / "a" / "b", "choose another")
+    assert (tmp_path / "a" / "b").is_dir()
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match=r"file/c cannot be made \(.*\); choose another\.$"):
+        make_writable(tmp_path / "file" / "c", "choose another")
