@@ -65,7 +65,7 @@ def claim(
 
 
 def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    old, new = (dict(_leaves({k: v for k, v in c.items() if k not in FREE_TO_CHANGE})) for c in (before, now))
+    old, new = (dict(_values({k: v for k, v in c.items() if k not in FREE_TO_CHANGE})) for c in (before, now))
     changed = [
         f"{key} {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
         for key in sorted({*old, *new})
@@ -79,14 +79,14 @@ def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) ->
         )
 
 
-def _leaves(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+def _values(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every value of a nested config with its id, lists included."""
     items = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else None
     if items is None:
         yield key, config
         return
     for name, value in items:
-        yield from _leaves(value, f"{key}#{name}" if key else str(name))
+        yield from _values(value, f"{key}#{name}" if key else str(name))
 
 
 def _as_json(config: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from monai.bundle import ConfigParser, ckpt_export, verify_metadata, verify_net_in_out
+from monai.bundle import ConfigParser, ckpt_export, onnx_export, verify_metadata, verify_net_in_out
 
 from rockmonai.bundle import check_config
 from rockmonai.errors import find_rock_error
@@ -183,51 +183,41 @@ def test_inference_keeps_dtype_and_halves_the_spacing(trained, tmp_path, dtype, 
     assert fine.spacing == pytest.approx((1.5, 1.5))
 
 
-def test_export_to_torchscript_gives_the_same_numbers(trained, tmp_path):
+def export(trained, how, filepath, **options):
+    """Export a trained bundle with one of MONAI's verbs; return an image and what the network itself makes of it."""
     bundle, _, run = trained
     folder = BUNDLES / bundle / "configs"
-    ckpt_export(
+    how(
         net_id="network_def",
-        filepath=str(tmp_path / "model.ts"),
+        filepath=str(filepath),
         ckpt_file=str(run / "model.pt"),
         meta_file=str(folder / "metadata.json"),
         config_file=str(folder / "inference.json"),
+        **options,
         **tiny_network(),
     )
-    parser = ConfigParser(config(bundle, "inference") | {"scale": 2})
+    parser = ConfigParser(config(bundle, "inference"))
     parser.update(tiny_network())
-    network = parser.get_parsed_content("network_def")
+    network = parser.get_parsed_content("network_def").eval()
     network.load_state_dict(torch.load(run / "model.pt", weights_only=True))
     image = torch.rand(1, 1, 24, 24)
     with torch.no_grad():
-        expected = network.eval()(image)
+        return image, network(image)
+
+
+def test_export_to_torchscript_gives_the_same_numbers(trained, tmp_path):
+    image, expected = export(trained, ckpt_export, tmp_path / "model.ts")
+    with torch.no_grad():
         torch.testing.assert_close(torch.jit.load(tmp_path / "model.ts")(image), expected)
 
 
 def test_export_to_onnx_gives_the_same_numbers(trained, tmp_path):
     import onnxruntime
-    from monai.bundle import onnx_export
 
-    bundle, _, run = trained
-    folder = BUNDLES / bundle / "configs"
-    onnx_export(
-        net_id="network_def",
-        filepath=str(tmp_path / "model.onnx"),
-        ckpt_file=str(run / "model.pt"),
-        meta_file=str(folder / "metadata.json"),
-        config_file=str(folder / "inference.json"),
-        input_shape=[1, 1, 24, 24],
-        **tiny_network(),
-    )
-    parser = ConfigParser(config(bundle, "inference"))
-    parser.update(tiny_network())
-    network = parser.get_parsed_content("network_def")
-    network.load_state_dict(torch.load(run / "model.pt", weights_only=True))
-    image = torch.rand(1, 1, 24, 24)
+    image, expected = export(trained, onnx_export, tmp_path / "model.onnx", input_shape=[1, 1, 24, 24])
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (output,) = session.run(None, {session.get_inputs()[0].name: image.numpy()})
-    with torch.no_grad():
-        np.testing.assert_allclose(output, network.eval()(image).numpy(), atol=1e-5)
+    np.testing.assert_allclose(output, expected.numpy(), atol=1e-5)
 
 
 @every_bundle
