@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -12,15 +12,14 @@ from typing import Any
 from monai.bundle import ConfigComponent, ReferenceResolver
 from monai.bundle.utils import ID_SEP_KEY
 
+from rockmonai.configs import ENTRY_POINTS, check_keys, keys_of, leaves, read_config
 from rockmonai.errors import UsageError, did_you_mean
 
 MARKS = {"_target_", "_disabled_", "_requires_", "_desc_", "_mode_"}
 
 
 def check_config(
-    config: Mapping[str, Any],
-    entry_points: Iterable[str] = ("initialize", "run", "finalize"),
-    known: Iterable[str] = (),
+    config: Mapping[str, Any], entry_points: Iterable[str] = ENTRY_POINTS, known: Iterable[str] = ()
 ) -> None:
     """Check that every key of ``config`` is used and every argument is one that its component takes.
 
@@ -34,12 +33,7 @@ def check_config(
     Raises:
         UsageError: at the first unknown key or argument, with the nearest known one.
     """
-    used = {*entry_points, *known} | _references(config)
-    keys = [key for key, _ in _leaves(config)]
-    right = [key for key in keys if _is_used(key, used)]
-    for key in keys:
-        if key not in right:
-            raise UsageError(f"The config has no key '{key}'{did_you_mean(key, right)}; nothing would read it.")
+    check_keys((key for key, _ in leaves(config)), {*entry_points, *known} | _references(config))
     for key, component in _components(config):
         _check_arguments(key, component)
 
@@ -50,17 +44,11 @@ def keys_of_files(folder: Path, config: Mapping[str, Any]) -> set[str]:
     MONAI does not tell which files it merged, but merging adds keys and removes none: they are the files whose keys
     are all there.
     """
-    files = [_read(path) for path in folder.glob("*.json")]
-    return {key for content in files if content.keys() <= config.keys() for key, _ in _leaves(content)}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """Return the config in a file, or nothing if the file is no config."""
-    try:
-        content = json.loads(path.read_text())
-    except ValueError:
-        return {}
-    return content if isinstance(content, dict) else {}
+    files = []
+    for path in folder.glob("*.json"):
+        with suppress(UsageError):  # a stray file that is no config gave nothing
+            files.append(read_config(path))
+    return keys_of(content for content in files if content.keys() <= config.keys())
 
 
 def _check_arguments(key: str, component: Mapping[str, Any]) -> None:
@@ -78,21 +66,6 @@ def _check_arguments(key: str, component: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"'{key}#{argument}' is no argument of {component['_target_']}{did_you_mean(argument, parameters)}."
             )
-
-
-def _is_used(key: str, used: set[str]) -> bool:
-    parts = key.split("#")
-    ancestors = {"#".join(parts[:count]) for count in range(1, len(parts) + 1)}
-    return key.startswith("_meta_") or not ancestors.isdisjoint(used) or any(u.startswith(f"{key}#") for u in used)
-
-
-def _leaves(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what the plain dictionaries of a config hold: values, lists and components, each with its id."""
-    if isinstance(config, Mapping) and "_target_" not in config and config:
-        for name, value in config.items():
-            yield from _leaves(value, f"{key}#{name}" if key else str(name))
-    else:
-        yield key, config
 
 
 def _components(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:

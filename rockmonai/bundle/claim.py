@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from rockmonai.errors import ModelError, OutputError, UsageError
 from rockmonai.volumes import atomic_write, make_writable
+from rockmonai.volumes.changes import changes
 
 # What each kind of run leaves, and nothing that a user may have put beside it.
 CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
@@ -65,28 +66,13 @@ def claim(
 
 
 def _compare(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> None:
-    old, new = (dict(_values({k: v for k, v in c.items() if k not in FREE_TO_CHANGE})) for c in (before, now))
-    changed = [
-        f"{key} {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
-        for key in sorted({*old, *new})
-        if old.get(key) != new.get(key)
-    ]
+    old, new = ({k: v for k, v in config.items() if k not in FREE_TO_CHANGE} for config in (before, now))
+    changed = changes(old, new)
     if changed:
-        more = f" and {len(changed) - 4} more" if len(changed) > 4 else ""
         raise ModelError(
-            f"The run in {folder} was started with another config ({'; '.join(changed[:4])}{more}); resume with the "
-            "same values, or choose another --output_dir."
+            f"The run in {folder} was started with another config ({changed}); resume with the same values, or choose "
+            "another --output_dir."
         )
-
-
-def _values(config: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every value of a nested config with its id, lists included."""
-    items = config.items() if isinstance(config, Mapping) else enumerate(config) if isinstance(config, list) else None
-    if items is None:
-        yield key, config
-        return
-    for name, value in items:
-        yield from _values(value, f"{key}#{name}" if key else str(name))
 
 
 def _as_json(config: Mapping[str, Any]) -> str:

@@ -24,7 +24,7 @@ def prepare(
     seed: int = 0,
     resume: bool = False,
     overwrite: bool = False,
-    distributed: bool = False,
+    distributed: bool | str = False,
 ) -> None:
     """Make a run safe to start, or end it with one sentence before any work is done.
 
@@ -37,7 +37,7 @@ def prepare(
         seed: seed of the run.
         resume: continue the training in these folders.
         overwrite: remove what an earlier run of the same kind left there.
-        distributed: join the other ranks that ``torchrun`` started.
+        distributed: join the other ranks that ``torchrun`` started; ``"auto"`` does so if it started any.
 
     Raises:
         UsageError: if the config has an unknown key or argument, or an impossible value.
@@ -45,7 +45,7 @@ def prepare(
         ModelError: if ``resume`` is asked for with a config that differs from the run's.
     """
     report_in_one_sentence()
-    resume, overwrite, distributed = (bool(_understood(word)) for word in (resume, overwrite, distributed))
+    resume, overwrite = (bool(_understood(word)) for word in (resume, overwrite))
     config: dict[str, Any] = {}
     workflow = running_workflow()
     if workflow is not None:
@@ -56,7 +56,7 @@ def prepare(
         known = keys_of_files(Path(workflow.config_root_path), config)
         check_config(config, (workflow.init_id, workflow.run_id, workflow.final_id), known)
         check_values(config)
-    if distributed:
+    if dist.is_torchelastic_launched() if distributed == "auto" else _understood(distributed):
         join_ranks()
     if output_dir is not None and not (dist.is_initialized() and dist.get_rank() > 0):
         claim(Path(output_dir), None if ckpt_dir is None else Path(ckpt_dir), config, resume, overwrite)

@@ -105,7 +105,7 @@ class PatchLoader(DataLoader):
             batch_sampler=self.walk,
             num_workers=num_workers,
             collate_fn=list_data_collate,
-            worker_init_fn=_leave_signals_to_the_trainer,
+            worker_init_fn=leave_signals_to_the_engine,
         )
 
     def __iter__(self) -> Any:
@@ -123,8 +123,11 @@ class PatchLoader(DataLoader):
         return self.epoch_length
 
 
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    # A scheduler signals the whole process group: workers must live until the trainer has saved and dismisses them.
+def leave_signals_to_the_engine(worker: int) -> None:
+    """Make a worker deaf to the signals that a scheduler sends to all processes.
+
+    Workers must live until the engine has saved its work and dismisses them.
+    """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -31,4 +31,4 @@ def amp_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager:
     """Return the context in which ``device`` computes in ``dtype``; it does nothing when ``dtype`` is None."""
-    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
+    return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

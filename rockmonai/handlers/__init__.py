@@ -1,5 +1,6 @@
 """Ignite handlers: what happens around a training or an evaluation."""
 
+from rockmonai.handlers.block_writer import BlockWriter
 from rockmonai.handlers.checkpoint_file import load_weights, newest_checkpoint, read_checkpoint, write_checkpoint
 from rockmonai.handlers.checkpoints import Checkpoints
 from rockmonai.handlers.collapse_monitor import CollapseMonitor
@@ -8,25 +9,24 @@ from rockmonai.handlers.key_metric import key_metric_of
 from rockmonai.handlers.keyed_randomness import KeyedRandomness
 from rockmonai.handlers.previews import Previews
 from rockmonai.handlers.progress import Progress
-from rockmonai.handlers.save_volume import SaveVolume
 from rockmonai.handlers.scores import Scores
 from rockmonai.handlers.stop_on_nan import StopOnNaN
-from rockmonai.handlers.weights import LoadWeights
+from rockmonai.handlers.weights import trained
 
 __all__ = [
+    "BlockWriter",
     "Checkpoints",
     "CollapseMonitor",
     "History",
     "KeyedRandomness",
-    "LoadWeights",
     "Previews",
     "Progress",
-    "SaveVolume",
     "Scores",
     "StopOnNaN",
     "key_metric_of",
     "load_weights",
     "newest_checkpoint",
     "read_checkpoint",
+    "trained",
     "write_checkpoint",
 ]

@@ -24,6 +24,7 @@ from rockmonai.transforms.intensity import (
     ScaleGreyd,
     UnscaleGreyd,
     grey_limits,
+    output_limits,
     scale_grey,
     unscale_grey,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "grey_limits",
     "multi_sample",
     "noise",
+    "output_limits",
     "resample",
     "scale_grey",
     "standardise",

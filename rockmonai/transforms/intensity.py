@@ -58,6 +58,18 @@ def grey_limits(grey_range: GreyRange, dtype: torch.dtype | np.dtype | str) -> t
     return float(torch.iinfo(dtype).min), float(torch.iinfo(dtype).max)
 
 
+def output_limits(
+    grey_range: GreyRange, scanned: torch.dtype | np.dtype | str, written: torch.dtype | np.dtype | str
+) -> tuple[float, float]:
+    """Return the greys that stand for -1 and 1 in an output of type ``written`` made from a scan of type ``scanned``.
+
+    They are those of the scan, unless it is the full range of its type that was meant and the output is of another
+    integer type, which has its own.
+    """
+    own = isinstance(grey_range, str) and not _torch_dtype(written).is_floating_point
+    return grey_limits(grey_range, written if own else scanned)
+
+
 def _torch_dtype(dtype: torch.dtype | np.dtype | str) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         return dtype

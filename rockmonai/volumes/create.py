@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Sequence
@@ -13,13 +12,11 @@ from typing import Any
 import numpy as np
 
 from rockmonai.errors import OutputError, RockError, first_line
-from rockmonai.volumes.atomic import output_errors, partial_name, sync
+from rockmonai.volumes.atomic import output_errors, partial_name
 from rockmonai.volumes.formats import creator
 from rockmonai.volumes.indexing import lengths, resolve, spatial_axes
-from rockmonai.volumes.source import Layout, Sink
-
-# Lengths of a chunk by number of spatial axes: a quarter of a megabyte of 8 bit voxels.
-_CHUNK = {2: 512, 3: 64}
+from rockmonai.volumes.publish import publish_all, refuse_existing
+from rockmonai.volumes.source import CHUNK, Layout, Sink
 
 
 class WritableVolume:
@@ -39,7 +36,7 @@ class WritableVolume:
         self.path, self.shape, self.dtype, self.spacing = path, layout.shape, layout.dtype, layout.spacing
         self._overwrite = overwrite
         format_module = creator(path)
-        self._refuse_existing(path.name)
+        refuse_existing(path, overwrite)
         self._folder = partial_name(path)
         self._sink: Sink | None = None
         with output_errors(path):
@@ -48,7 +45,7 @@ class WritableVolume:
             with output_errors(path):
                 self._sink = format_module.create(self._folder / path.name, layout)
             for entry in self._folder.iterdir():
-                self._refuse_existing(entry.name)
+                refuse_existing(path.with_name(entry.name), overwrite)
         except BaseException as error:
             self.discard()
             if isinstance(error, RockError) or not isinstance(error, Exception):
@@ -96,7 +93,7 @@ class WritableVolume:
         try:
             with output_errors(self.path):
                 self._sink.finish()
-                self._publish()
+                publish_all(self._folder, self.path, self._overwrite)
         finally:
             self._sink = None
             _remove(self._folder)
@@ -118,25 +115,6 @@ class WritableVolume:
             self.close()
         else:
             self.discard()
-
-    def _publish(self) -> None:
-        # A sidecar comes before the file that it describes.
-        for entry in sorted(self._folder.iterdir(), key=lambda entry: entry.name == self.path.name):
-            self._refuse_existing(entry.name)
-            target = self.path.with_name(entry.name)
-            if entry.is_file():
-                sync(entry)
-            if target.is_dir():
-                os.replace(target, self._folder.with_suffix(".replaced"))
-            os.replace(entry, target)
-        sync(self.path.parent)
-        shutil.rmtree(self._folder.with_suffix(".replaced"), ignore_errors=True)
-
-    def _refuse_existing(self, name: str) -> None:
-        if not self._overwrite and self.path.with_name(name).exists():
-            raise OutputError(
-                f"{self.path.with_name(name)} exists: remove it, choose another name or pass overwrite=True."
-            )
 
 
 def _remove(folder: Path) -> None:
@@ -169,24 +147,28 @@ def create_volume(
         dtype: of the values.
         spacing: micrometres along (z,) y, x; None where unknown.
         chunks: lengths along (z,) y, x of the pieces of a chunked format; by default 64 in 3D and 512 in 2D. Writing
-            blocks that are multiples of it is fastest.
+            blocks that are multiples of it is fastest. In Zarr, longer ones are shards of smaller chunks.
         overwrite: replace an existing target, once the new one is complete.
 
     Raises:
         OutputError: the target exists, its folder cannot be written, the disk is full, or the format cannot hold this.
     """
+    return WritableVolume(Path(path), plan(shape, dtype, spacing, chunks), overwrite)
+
+
+def plan(shape: Sequence[int], dtype: Any, spacing: Sequence[float] | None, chunks: Sequence[int] | None) -> Layout:
+    """Return what a new volume shall hold, its arguments checked; see `create_volume`."""
     shape = tuple(int(size) for size in shape)
     if len(shape) not in (3, 4) or min(shape) < 1:
         raise OutputError(f"a volume is (C, Z, Y, X) or (C, Y, X) with at least one voxel, not {shape}.")
     spatial = shape[1:]
-    pieces = tuple(chunks or [_CHUNK[len(spatial)]] * len(spatial))
+    pieces = tuple(chunks or [CHUNK[len(spatial)]] * len(spatial))
     if len(pieces) != len(spatial) or (spacing is not None and len(spacing) != len(spatial)):
         raise OutputError(f"chunks {pieces} and spacing {spacing} must have one value for each of {spatial}.")
     dtype = np.dtype(np.uint8 if np.dtype(dtype) == bool else dtype)
-    layout = Layout(
+    return Layout(
         shape,
         dtype,
         None if spacing is None else tuple(float(size) for size in spacing),
         tuple(min(int(piece), size) for piece, size in zip(pieces, spatial, strict=True)),
     )
-    return WritableVolume(Path(path), layout, overwrite)

@@ -10,6 +10,9 @@ import numpy as np
 
 from rockmonai.volumes.indexing import spatial_axes
 
+# Lengths of a chunk by number of spatial axes: a quarter of a megabyte of 8 bit voxels.
+CHUNK = {2: 512, 3: 64}
+
 
 def _nothing() -> None:
     """Have nothing to release."""

@@ -1,0 +1,105 @@
+"""A scan that a trained model is applied to: checked before any work, read piece by piece as the network wants it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from rockmonai.errors import DataError, find_rock_error
+from rockmonai.volumes import check_finite, fingerprint, open_volume, stem_of
+from rockmonai.volumes.blocks import Box, size_of
+
+
+class Scan:
+    """An image or a volume on disk, pieces of which come as a network wants them.
+
+    Args:
+        path: the file, ``file::dataset`` or folder of slices.
+        transform: dictionary transforms of the key ``"image"`` (C, [Z,] Y, X), each voxel for itself: what they make of
+            a piece must be the same piece of what they make of the whole.
+
+    Attributes:
+        path: as given.
+        name: of the file, without its ending.
+        shape: (Z, Y, X) or (Y, X).
+        channels: of the transformed scan.
+        dtype: of the greys on disk.
+        spacing: micrometres along (z,) y, x; None where unknown.
+        fingerprint: what tells this scan from another, or from itself after a change.
+
+    Raises:
+        DataError: if it cannot be read or holds NaN.
+    """
+
+    def __init__(self, path: str, transform: Callable[[dict], dict]) -> None:
+        self.path, self.transform = path, transform
+        self.volume = open_volume(path)
+        self.name, self.dtype, self.spacing = stem_of(path), self.volume.dtype, self.volume.spacing
+        self.shape: tuple[int, ...] = self.volume.spatial_shape
+        check_finite(self.volume)
+        self.fingerprint: dict[str, Any] = fingerprint(path)
+        self.channels = len(self.read(tuple(slice(0, 1) for _ in self.shape)))
+
+    @property
+    def spatial_dims(self) -> int:
+        """3 for a volume, 2 for an image."""
+        return len(self.shape)
+
+    def read(self, box: Box) -> torch.Tensor:
+        """Return a piece (C, *size of the box), mirrored at the far faces of the scan where the box reaches beyond.
+
+        Raises:
+            DataError: the file is damaged.
+        """
+        inside = tuple(slice(part.start, min(part.stop, n)) for part, n in zip(box, self.shape, strict=True))
+        try:
+            piece = torch.as_tensor(self.transform({"image": self.volume[(slice(None), *inside)]})["image"])
+        except Exception as error:
+            cause = find_rock_error(error)
+            if cause is None:
+                raise
+            raise cause from error  # MONAI's transforms wrap it
+        beyond = [whole - part for whole, part in zip(size_of(box), size_of(inside), strict=True)]
+        if not any(beyond):
+            return piece
+        mirrored = np.pad(piece.numpy(), [(0, 0), *((0, width) for width in beyond)], mode="symmetric")
+        return torch.from_numpy(mirrored)
+
+    def samples(self, count: int, sides: Sequence[int]) -> list[torch.Tensor]:
+        """Return pieces (1, C, *sides) spread evenly from one corner of the scan to the opposite one.
+
+        Args:
+            count: how many at most; fewer where they would cover the scan.
+            sides: their lengths along (z,) y, x; where the scan is shorter, they are as long as it.
+        """
+        sides = [min(side, n) for side, n in zip(sides, self.shape, strict=True)]
+        count = min(count, max(math.ceil(n / side) for side, n in zip(sides, self.shape, strict=True)))
+        pieces = []
+        for step in range(count):
+            share = step / (count - 1) if count > 1 else 0.5
+            corner = [round(share * (n - side)) for side, n in zip(sides, self.shape, strict=True)]
+            box = tuple(slice(a, a + side) for a, side in zip(corner, sides, strict=True))
+            pieces.append(self.read(box)[None])
+        return pieces
+
+
+def check_dimensions(scan: Scan, spatial_dims: int, slicewise: str | None) -> None:
+    """Refuse a volume for a 2D model that was not told how to take it, and an image for a 3D model.
+
+    Raises:
+        DataError: if so.
+    """
+    size = " x ".join(map(str, scan.shape))
+    if scan.spatial_dims > spatial_dims and slicewise is None:
+        raise DataError(
+            f"{scan.path} is a volume of {size} voxels and the model is 2D: pass --slicewise z to take it slice by slice, "
+            "or --slicewise zyx for the mean of three directions."
+        )
+    if scan.spatial_dims < spatial_dims or (slicewise is not None and scan.spatial_dims == 2):
+        wants = "a 3D model" if spatial_dims == 3 else "--slicewise"
+        raise DataError(f"{scan.path} is 1 slice of {size} pixels and {wants} needs a volume: pass --spatial_dims 2 "
+                        "with a 2D model, or a file or folder with more slices.")

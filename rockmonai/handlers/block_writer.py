@@ -1,0 +1,156 @@
+"""Writes the predictions of blocks into one volume, while the next blocks are computed."""
+
+from __future__ import annotations
+
+import logging
+import resource
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from math import prod
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from ignite.engine import Events
+from monai.engines.workflow import Workflow
+from tqdm import tqdm
+
+from rockmonai.data.scan import Scan
+from rockmonai.errors import ModelError, NumericalError, Stopped
+from rockmonai.handlers.on_failure import on_failure
+from rockmonai.handlers.stop_signals import StopSignals
+from rockmonai.inferers.tiling import Tiling
+from rockmonai.transforms import GreyRange, output_limits, unscale_grey
+from rockmonai.volumes import BlockStore, check_unchanged
+from rockmonai.volumes.blocks import Block, scaled, size_of, within
+
+logger = logging.getLogger("rockmonai")
+
+# Blocks that may wait for the disk before the network has to.
+_WAITING = 2
+
+
+class BlockWriter:
+    """Writes ``pred`` of every block into a store, and at the end publishes it.
+
+    Values in [-1, 1] become greys of the output's type, rounded; those beyond its ends are clipped and counted. After
+    SIGTERM, SIGINT or SIGUSR1 the block in progress is written and the run ends with exit code 75; the same command
+    continues it.
+
+    Args:
+        store: what is written.
+        scan: what is read.
+        tiling: the blocks.
+        grey_range: the greys of -1 and 1, or ``"dtype"`` for the full range of the type of the scan, and of the output
+            if that is another integer type; None writes ``pred`` as it is.
+    """
+
+    def __init__(self, store: BlockStore, scan: Scan, tiling: Tiling, grey_range: GreyRange | None = "dtype") -> None:
+        self.store, self.scan, self.tiling = store, scan, tiling
+        self.limits = None if grey_range is None else output_limits(grey_range, scan.dtype, store.dtype)
+        self.clipped = self.voxels = 0
+        self.signals = StopSignals()
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: deque[Future] = deque()
+        self._bar: tqdm | None = None
+
+    def attach(self, engine: Workflow) -> None:
+        """Follow ``engine``, an evaluator over the blocks of the tiling."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+        on_failure(engine, self._end)
+
+    def __call__(self, engine: Workflow) -> None:
+        """Hand the block just predicted to the disk.
+
+        Raises:
+            NumericalError: the prediction holds NaN or infinite values.
+            Stopped: the run was asked to stop.
+            OutputError: an earlier block could not be written.
+        """
+        block = self.tiling.blocks[engine.state.batch["block"]]
+        where = block.output(self.tiling.scale)
+        values = self._greys(_core(engine.state.output["pred"], block, self.tiling))
+        self._pending.append(self._pool.submit(self.store.write, block.index, where, values))
+        while len(self._pending) > _WAITING:
+            self._pending.popleft().result()
+        if self._bar is not None:
+            self._bar.update(values.size)
+        if self.signals.received is not None:
+            self._drain()
+            raise Stopped(
+                f"Stopped by {self.signals.received.name} after block {engine.state.iteration} of "
+                f"{engine.state.epoch_length}; run the same command again to continue."
+            )
+
+    def publish(self) -> None:
+        """Complete the volume under its final name, once every rank has written its blocks.
+
+        Raises:
+            DataError: the scan was changed during the run.
+            OutputError: the disk is full, or another program has made the output in the meantime.
+        """
+        if dist.is_initialized():
+            dist.barrier()
+        if not dist.is_initialized() or dist.get_rank() == 0:
+            check_unchanged(self.scan.path, self.scan.fingerprint)
+            self.store.publish()
+            logger.info("wrote %s: %s %s", self.store.path, _times(self.tiling.output_shape), self.store.dtype)
+
+    def _start(self, engine: Workflow) -> None:
+        self.signals.listen()
+        if engine.state.rank == 0:
+            sizes = (size_of(block.output(self.tiling.scale)) for block in engine.data_loader.dataset.blocks)
+            total = sum(map(prod, sizes)) * self.tiling.footprint.channels
+            self._bar = tqdm(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
+
+    def _greys(self, pred: torch.Tensor) -> np.ndarray:
+        """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output."""
+        if not torch.isfinite(pred).all():
+            raise NumericalError("The network predicts NaN or infinite values: check its weights, or run without amp.")
+        self.voxels += pred.numel()
+        if self.limits is None:
+            return pred[0].cpu().numpy().astype(self.store.dtype)
+        low, high = self.limits
+        if self.store.dtype.kind in "ui":
+            info = np.iinfo(self.store.dtype)
+            ends = [(end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5)]
+            self.clipped += int(((pred < ends[0]) | (pred > ends[1])).sum())
+        return unscale_grey(pred[0], low, high, self.store.dtype).cpu().numpy()
+
+    def _drain(self) -> None:
+        while self._pending:
+            self._pending.popleft().result()
+
+    def _finish(self, engine: Workflow) -> None:
+        self._drain()
+        self._end()
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        share = f", {self.clipped / self.voxels:.2%} of the voxels clipped" if self.clipped else ""
+        logger.info("%d blocks predicted%s; %.1f GiB of memory at most", engine.state.epoch_length, share, memory)
+
+    def _end(self) -> None:
+        """Let the blocks on their way to the disk arrive, whatever ended the run."""
+        wait(self._pending)
+        self.signals.restore()
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _core(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:
+    """Return the core of a prediction that covers it, or all that the block read."""
+    core, read = (scaled(box, tiling.scale) for box in (block.core, block.read))
+    if tuple(pred.shape[2:]) == size_of(core):
+        return pred
+    if tuple(pred.shape[2:]) != size_of(read):
+        raise ModelError(
+            f"The prediction of block {block.index} has {_times(pred.shape[2:])} voxels where {_times(size_of(core))} are "
+            "wanted: use an inferer that returns the core of a block, or all of what it is given."
+        )
+    return pred[(..., *within(core, read))]
+
+
+def _times(sizes: tuple[int, ...] | torch.Size) -> str:
+    return " x ".join(map(str, sizes))

@@ -1,0 +1,85 @@
+"""Exact rewrites of a trained network before it is applied: fewer layers, better shapes, the same function."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from monai.networks.blocks import SubpixelUpsample
+from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from rockmonai.inferers.subpixel import SubpixelConvolution
+
+_SAME_EVERYWHERE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.PReLU)
+
+
+class Tracer(fx.Tracer):
+    """Takes a network apart into torch's layers and pixel shuffles."""
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Tell whether ``m`` is one layer rather than a block of layers."""
+        return isinstance(m, SubpixelUpsample) or super().is_leaf_module(m, module_qualified_name)
+
+
+def rewritten(network: nn.Module) -> fx.GraphModule:
+    """Return a copy of ``network`` (in evaluation mode) that computes the same with less work.
+
+    Batch norm is folded into the convolution before it, and a thin convolution after a pixel shuffle is done before it
+    (see `SubpixelConvolution`).
+
+    Raises:
+        Exception: whatever the network's own code says to being traced.
+    """
+    network = copy.deepcopy(network).eval()
+    traced = fx.GraphModule(network, Tracer().trace(network))
+    for node in list(traced.graph.nodes):
+        _fold_norm(traced, node)
+    for node in list(traced.graph.nodes):
+        _move_tail(traced, node)
+    traced.graph.lint()
+    traced.recompile()
+    return traced
+
+
+def _fold_norm(traced: fx.GraphModule, node: fx.Node) -> None:
+    norm, before = _layer(traced, node), node.args[0] if node.args else None
+    convolution = _layer(traced, before)
+    if isinstance(norm, _BatchNorm) and norm.track_running_stats and isinstance(convolution, _ConvNd) and _alone(before):
+        transposed = isinstance(convolution, _ConvTransposeNd)
+        traced.add_submodule(str(before.target), fuse_conv_bn_eval(convolution, norm, transpose=transposed))
+        node.replace_all_uses_with(before)
+        traced.graph.erase_node(node)
+
+
+def _move_tail(traced: fx.GraphModule, node: fx.Node) -> None:
+    """Bring ``shuffle, activation..., convolution`` into the order ``activation..., convolution and shuffle``."""
+    shuffle = _layer(traced, node)
+    if not isinstance(shuffle, SubpixelUpsample) or any(
+        not isinstance(inner, nn.Identity) for inner in (shuffle.conv_block, shuffle.pad_pool)
+    ):
+        return
+    last = node
+    while _alone(last):
+        (user,) = last.users
+        layer = _layer(traced, user)
+        if SubpixelConvolution.replaces(layer, shuffle.scale_factor):
+            traced.add_submodule(str(user.target), SubpixelConvolution(layer, shuffle.scale_factor))
+            node.replace_all_uses_with(node.args[0])
+            traced.graph.erase_node(node)
+            return
+        if not isinstance(layer, _SAME_EVERYWHERE) or (isinstance(layer, nn.PReLU) and layer.num_parameters > 1):
+            return
+        last = user
+
+
+def _alone(node: fx.Node) -> bool:
+    """Tell whether only one other layer uses what ``node`` computes."""
+    return len(node.users) == 1
+
+
+def _layer(traced: fx.GraphModule, node: object) -> nn.Module | None:
+    used_once = isinstance(node, fx.Node) and node.op == "call_module"
+    return traced.get_submodule(str(node.target)) if used_once else None

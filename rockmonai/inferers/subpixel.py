@@ -1,0 +1,90 @@
+"""A convolution after a pixel shuffle, done before it: the same numbers from a grid that is easier to compute on.
+
+A thin last convolution on the fine grid (16 channels to 1) runs at a few percent of a processor's speed and takes a
+third of the time of a 3D super-resolution network. The same sums over the coarse grid are a convolution with more
+channels, and only its result is shuffled.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import torch
+from monai.networks.layers import Conv
+from monai.networks.utils import pixelshuffle
+from torch import nn
+
+from rockmonai.inferers.pieces import Piece
+
+
+class SubpixelConvolution(nn.Module):
+    """Equals ``fine(pixel_shuffle(x, factor))`` on images and on pieces of images.
+
+    Args:
+        fine: the convolution on the fine grid: stride 1, one group, an odd kernel of radius below ``factor``, padding
+            that keeps the size, by zeros or by reflection.
+        factor: of the pixel shuffle.
+    """
+
+    def __init__(self, fine: nn.Conv3d, factor: int) -> None:
+        super().__init__()
+        self.factor, self.dims, self.padding_mode = factor, len(fine.kernel_size), fine.padding_mode
+        cells = factor**self.dims
+        convolution = Conv[Conv.CONV, self.dims](fine.in_channels * cells, fine.out_channels * cells, 3)
+        weight = fine.weight.new_zeros(convolution.weight.shape)
+        radius = [k // 2 for k in fine.kernel_size]
+        for number, place in enumerate(product(range(factor), repeat=self.dims)):
+            for tap in product(*(range(k) for k in fine.kernel_size)):
+                # The fine voxel that this tap reads, as a coarse voxel and a place in it.
+                steps = [divmod(q + t - r, factor) for q, t, r in zip(place, tap, radius, strict=True)]
+                inside = sum(u * factor**power for (_, u), power in zip(steps, range(self.dims)[::-1], strict=True))
+                coarse = tuple(step + 1 for step, _ in steps)
+                weight[(slice(number, None, cells), slice(inside, None, cells), *coarse)] = fine.weight[(..., *tap)]
+        convolution.weight = nn.Parameter(weight, requires_grad=False)
+        bias = fine.weight.new_zeros(fine.out_channels) if fine.bias is None else fine.bias.detach()
+        convolution.bias = nn.Parameter(bias.repeat_interleave(cells), requires_grad=False)
+        self.convolution = convolution
+
+    @staticmethod
+    def replaces(fine: nn.Module, factor: int) -> bool:
+        """Tell whether a convolution after a shuffle can be done before it, and whether that pays."""
+        return (
+            isinstance(fine, nn.Conv2d | nn.Conv3d)
+            and set(fine.stride) == set(fine.dilation) == {1}
+            and fine.groups == 1
+            and all(k % 2 and p == k // 2 < factor for k, p in zip(fine.kernel_size, fine.padding, strict=True))
+            and fine.padding_mode in ("zeros", "reflect")
+            # Many channels are computed well on any grid; the coarse one would take factor ** dims times the work.
+            and fine.out_channels <= 4
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the fine image (B, C, *spatial times factor) of coarse ``features``."""
+        whole = tuple(features.shape[2:])
+        return self.shuffled(self.convolution(self.padded(Piece(features, (0,) * self.dims, whole)).values))
+
+    def shuffled(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the channels laid out on the fine grid."""
+        return pixelshuffle(values, self.dims, self.factor)
+
+    def padded(self, piece: Piece) -> Piece:
+        """Return the piece with one coarse voxel more where it touches the border, as the fine grid would be padded."""
+        widths = (1,) * self.dims
+        if self.padding_mode == "zeros":
+            return piece.padded(widths, "zeros")
+        values = piece.values
+        for axis, (a, b, n) in enumerate(zip(piece.start, piece.stop, piece.whole, strict=True)):
+            before = [self._mirrored(values, axis, 0)] if a == 0 else []
+            after = [self._mirrored(values, axis, -1)] if b == n else []
+            if before or after:
+                values = torch.cat([*before, values, *after], axis + 2)
+        edge = Piece(piece.values, piece.start, piece.whole).padded(widths, "replicate")
+        return Piece(values, edge.start, edge.whole)
+
+    def _mirrored(self, values: torch.Tensor, axis: int, end: int) -> torch.Tensor:
+        """Return the coarse voxel beyond an end of an axis whose fine voxels mirror those inside, the edge excluded."""
+        edge = values.narrow(axis + 2, 0 if end == 0 else values.shape[axis + 2] - 1, 1)
+        places = edge.unflatten(1, (-1, *[self.factor] * self.dims))
+        # Fine voxel -m mirrors m, and n - 1 + m mirrors n - 1 - m; the one place too far away has no weight.
+        order = [(self.factor - u if end == 0 else self.factor - 2 - u) % self.factor for u in range(self.factor)]
+        return places.index_select(axis + 2, torch.tensor(order, device=values.device)).flatten(1, self.dims + 1)

@@ -1,0 +1,43 @@
+"""Finished files and folders get their final names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from rockmonai.errors import OutputError
+from rockmonai.volumes.atomic import partial_name, sync
+
+
+def refuse_existing(target: Path, overwrite: bool) -> None:
+    """Raise an OutputError if ``target`` exists and may not be replaced."""
+    if target.exists() and not overwrite:
+        raise OutputError(
+            f"{target} exists: remove it, choose another name or overwrite it (overwrite=True, or --overwrite true)."
+        )
+
+
+def publish(finished: Path, target: Path, overwrite: bool) -> None:
+    """Rename a file or folder to ``target``, on the same disk, once all its bytes are on it.
+
+    A folder that stands in the way is moved aside first and removed last.
+
+    Raises:
+        OutputError: the target exists and may not be replaced.
+    """
+    refuse_existing(target, overwrite)
+    for path in [finished, *finished.rglob("*")]:
+        sync(path)
+    replaced = partial_name(target)
+    if target.is_dir():
+        os.replace(target, replaced)
+    os.replace(finished, target)
+    sync(target.parent)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def publish_all(folder: Path, path: Path, overwrite: bool) -> None:
+    """Publish what a format has made in ``folder`` beside ``path``: a sidecar before the file that it describes."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name == path.name):
+        publish(entry, path.with_name(entry.name), overwrite)
