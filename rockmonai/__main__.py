@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
 from typing import Any
@@ -30,19 +31,41 @@ def predict(bundle: str, input: str, output: str, *, config: str = "", **options
         options: values for keys of the config.
     """
     files = find_configs(find_bundle(bundle), config)
-    check_keys((key.replace("::", "#") for key in options), {*ENTRY_POINTS, *keys_of(map(read_config, files))})
+    check_keys(_ids(options), {*ENTRY_POINTS, *keys_of(map(read_config, files))})
     values: dict[str, Any] = {"input_file": _as_file(input), "output_file": _as_file(output)}
-    for key, value in options.items():
-        if key in values:
-            raise UsageError(f"--{key} says again what follows the name of the bundle; leave it out.")
-        values[key] = DefaultParseValue(value) if isinstance(value, str) else value
+    for key in values.keys() & options:
+        raise UsageError(f"--{key} says again what follows the name of the bundle; leave it out.")
 
     from monai.bundle import run  # only now: MONAI and torch take seconds, a misspelt word is told at once
 
-    run(config_file=[str(file) for file in files], **values)
+    run(config_file=[str(file) for file in files], **values, **_values(options))
 
 
-VERBS: dict[str, Callable[..., None]] = {"predict": predict}
+def export(bundle: str, **options: str | bool) -> None:
+    """Write what a bundle's network reads (reach, stride, scale) into its metadata, and the network as TorchScript.
+
+    Args:
+        bundle: a folder with configs/inference.json, or a name such as srgan.
+        options: values for keys of inference.json.
+    """
+    folder = find_bundle(bundle)
+    check_keys(_ids(options), keys_of(map(read_config, find_configs(folder))))
+
+    from rockmonai import bundle as bundles
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    bundles.export(folder, **_values(options))
+
+
+VERBS: dict[str, Callable[..., None]] = {"predict": predict, "export": export}
+
+
+def _ids(options: Mapping[str, Any]) -> list[str]:
+    return [key.replace("::", "#") for key in options]
+
+
+def _values(options: Mapping[str, str | bool]) -> dict[str, Any]:
+    return {key: DefaultParseValue(value) if isinstance(value, str) else value for key, value in options.items()}
 
 
 def main(words: Sequence[str] | None = None) -> None:

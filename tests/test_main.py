@@ -49,7 +49,7 @@ def python(*words, **kwargs) -> subprocess.CompletedProcess:
 
 
 def test_predicts_the_voxels_of_the_literal_command(trained, tmp_path, quiet):
-    options = [*TINY, "--ckpt_dir", str(trained), "--roi_size", "16", "--grey_range", "[0,200]", "--amp", "bf16"]
+    options = [*TINY, "--ckpt_dir", str(trained), "--block_size", "16", "--grey_range", "[0,200]", "--amp", "bf16"]
     files = ["--input_file", trained / "scan.tif", "--output_file", tmp_path / "literal.tif"]
     done = python("-m", "monai.bundle", "run", "--config_file", INFERENCE, *files, *options)
     assert done.returncode == 0, done.stderr
@@ -70,10 +70,10 @@ def test_a_bundle_that_was_copied_uses_the_model_beside_it(trained, tmp_path, qu
 @pytest.mark.parametrize(
     "options",
     [
-        ["--amp", "bf16", "--roi_size", "64", "--network_def#blocks", "4", "--network_def::width", "8"],
+        ["--amp", "bf16", "--block_size", "64", "--network_def#blocks", "4", "--network_def::width", "8"],
         ["--grey_range", "[0,65535]", "--overwrite", "true", "--seed=7"],
-        ["--grey_range=[-1.5, 2]", "--overwrite", "--ckpt_dir", "runs/a b", "--overlap", "-0.5"],
-        ["--roi_size", "(16, 16)", "--preprocessing", "{'a': None}", "--ckpt-dir", "it's"],
+        ["--grey_range=[-1.5, 2]", "--overwrite", "--ckpt_dir", "runs/a b", "--seed", "-5"],
+        ["--block_size", "(16, 16)", "--preprocessing", "{'a': None}", "--ckpt-dir", "it's"],
     ],
 )
 def test_options_have_the_values_that_monais_command_gives_them(asked, options):

@@ -2,9 +2,20 @@
 
 from rockmonai.bundle.check_config import check_config
 from rockmonai.bundle.device import device
+from rockmonai.bundle.export import export
 from rockmonai.bundle.open_store import open_store
 from rockmonai.bundle.prepare import prepare
 from rockmonai.bundle.ranks import join_ranks, leave_ranks
 from rockmonai.bundle.running import root, running_workflow
 
-__all__ = ["check_config", "device", "join_ranks", "leave_ranks", "open_store", "prepare", "root", "running_workflow"]
+__all__ = [
+    "check_config",
+    "device",
+    "export",
+    "join_ranks",
+    "leave_ranks",
+    "open_store",
+    "prepare",
+    "root",
+    "running_workflow",
+]

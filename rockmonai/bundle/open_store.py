@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch.distributed as dist
 
+from rockmonai.bundle.export import check_described
 from rockmonai.bundle.running import running_workflow
 from rockmonai.data.scan import Scan
 from rockmonai.inferers.tiling import Tiling
@@ -19,10 +20,11 @@ from rockmonai.volumes import BlockStore, sha256_of
 
 logger = logging.getLogger("rockmonai")
 
-# Keys that a resumed inference may change: they say where or how fast it runs, not what it computes.
+# Keys that a resumed inference may change: they say where or how fast it runs, not what it computes. The blocks are
+# compared as they are, however they came about.
 FREE_TO_CHANGE = (
     "input_file", "output_file", "output_dir", "ckpt_dir", "ckpt_path", "bundle_root", "dataset_dir", "overwrite",
-    "num_workers", "device", "_meta_",
+    "num_workers", "device", "block_size", "halo", "_meta_",
 )  # fmt: skip
 
 
@@ -45,6 +47,8 @@ def open_store(
     """
     workflow = running_workflow()
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
+    if workflow is not None:
+        check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
     spacing = scan.spacing and tuple(size / factor for size, factor in zip(scan.spacing, tiling.scale, strict=True))
     rank = dist.get_rank() if dist.is_initialized() else 0
     if rank > 0:
@@ -65,38 +69,36 @@ def open_store(
         rank,
     )
     if rank == 0:
-        _tell(store, scan, tiling)
+        _tell(store, scan, tiling, spacing)
         if dist.is_initialized():
             dist.barrier()
     return store
 
 
-def _tell(store: BlockStore, scan: Scan, tiling: Tiling) -> None:
+def _tell(store: BlockStore, scan: Scan, tiling: Tiling, spacing: Sequence[float] | None) -> None:
+    left, voxel = len(tiling.blocks) - len(store.done), ""
+    if spacing:
+        voxel = f", voxels of {' x '.join(f'{size:.4g}' for size in spacing)} µm"
+    layers = "an unknown amount" if tiling.bytes_at_once is None else f"about {_bytes(tiling.bytes_at_once)}"
+    free = _bytes(shutil.disk_usage(store.path.parent).free)
     logger.info(
-        "%s (%s %s) -> %s (%s %s)",
-        scan.path,
-        _times(scan.shape),
-        scan.dtype,
-        store.path,
-        _times(tiling.output_shape),
-        store.dtype,
+        f"{scan.path} ({_times(scan.shape)} {scan.dtype}) -> "
+        f"{store.path} ({_times(tiling.output_shape)} {store.dtype}{voxel})"
     )
-    left = len(tiling.blocks) - len(store.done)
-    layers = "unknown" if tiling.bytes_at_once is None else f"about {_gigabytes(tiling.bytes_at_once)}"
     logger.info(
-        "%d blocks of %s voxels with a halo of %s; memory for the layers of one: %s; disk: about %s of %s free",
-        left,
-        _times(tiling.size),
-        _times(tiling.halo),
-        layers,
-        _gigabytes(store.bytes_needed),
-        _gigabytes(shutil.disk_usage(Path(store.path).parent).free),
+        f"{left} block{'s' * (left != 1)} of {_times(tiling.size)} voxels, {_widths(tiling.halo)} more on each side; "
+        f"memory of the layers: {layers}; disk: about {_bytes(store.bytes_needed)} of {free} free"
     )
 
 
-def _times(sizes: tuple[int, ...]) -> str:
-    return " x ".join(map(str, sizes)) if len(set(sizes)) > 1 else f"{sizes[0]}^{len(sizes)}"
+def _times(sizes: Sequence[int]) -> str:
+    return " x ".join(map(str, sizes))
 
 
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.2g} GB" if size < 1e11 else f"{size / 1e9:.0f} GB"
+def _widths(halo: Sequence[int]) -> str:
+    return str(halo[0]) if len(set(halo)) == 1 else _times(halo)
+
+
+def _bytes(size: int) -> str:
+    unit, name = next((unit for unit in ((1e12, "TB"), (1e9, "GB")) if size >= unit[0]), (1e6, "MB"))
+    return f"{size / unit:.2g} {name}" if size < 100 * unit else f"{size / unit:.0f} {name}"

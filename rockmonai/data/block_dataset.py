@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from rockmonai.data.patches import leave_signals_to_the_engine
 from rockmonai.data.scan import Scan
+from rockmonai.errors import DataError, first_line
 from rockmonai.volumes.blocks import Block
 
 
@@ -57,3 +58,18 @@ class BlockLoader(DataLoader):
             num_workers=min(num_workers, len(dataset)),
             worker_init_fn=leave_signals_to_the_engine,
         )
+
+    def __iter__(self) -> Any:
+        """Yield the blocks.
+
+        Raises:
+            DataError: a block could not be read, or a worker died.
+        """
+        try:
+            yield from super().__iter__()
+        except (RuntimeError, OSError) as error:
+            path = self.dataset.scan.path  # type: ignore[attr-defined]
+            raise DataError(
+                f"{path} could not be read to its end ({first_line(error)}): run the same command again, with "
+                "--num_workers 0 if a worker died."
+            ) from error

@@ -101,5 +101,7 @@ def check_dimensions(scan: Scan, spatial_dims: int, slicewise: str | None) -> No
         )
     if scan.spatial_dims < spatial_dims or (slicewise is not None and scan.spatial_dims == 2):
         wants = "a 3D model" if spatial_dims == 3 else "--slicewise"
-        raise DataError(f"{scan.path} is 1 slice of {size} pixels and {wants} needs a volume: pass --spatial_dims 2 "
-                        "with a 2D model, or a file or folder with more slices.")
+        raise DataError(
+            f"{scan.path} is 1 slice of {size} pixels and {wants} needs a volume: pass --spatial_dims 2 "
+            "with a 2D model, or a file or folder with more slices."
+        )

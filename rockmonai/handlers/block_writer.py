@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import resource
+import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from math import prod
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from monai.engines.workflow import Workflow
 from tqdm import tqdm
 
 from rockmonai.data.scan import Scan
-from rockmonai.errors import ModelError, NumericalError, Stopped
+from rockmonai.errors import DataError, ModelError, NumericalError, Stopped
 from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
@@ -56,10 +58,12 @@ class BlockWriter:
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator over the blocks of the tiling."""
+        # MONAI warns of an empty loader; a rank may have no block, and a run may have nothing left but to publish.
+        warnings.filterwarnings("ignore", ".*`dataloader` is empty", UserWarning)
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self._finish)
-        on_failure(engine, self._end)
+        on_failure(engine, self._fail)
 
     def __call__(self, engine: Workflow) -> None:
         """Hand the block just predicted to the disk.
@@ -93,15 +97,24 @@ class BlockWriter:
         """
         if dist.is_initialized():
             dist.barrier()
-        if not dist.is_initialized() or dist.get_rank() == 0:
-            check_unchanged(self.scan.path, self.scan.fingerprint)
+        if dist.is_initialized() and dist.get_rank() > 0:
+            return
+        try:
+            try:
+                check_unchanged(self.scan.path, self.scan.fingerprint)
+            except DataError:
+                self.store.discard()  # nobody knows which blocks are of which scan
+                raise
             self.store.publish()
-            logger.info("wrote %s: %s %s", self.store.path, _times(self.tiling.output_shape), self.store.dtype)
+        finally:
+            self.store.close()
+        logger.info("wrote %s", self.store.path)
 
     def _start(self, engine: Workflow) -> None:
         self.signals.listen()
         if engine.state.rank == 0:
-            sizes = (size_of(block.output(self.tiling.scale)) for block in engine.data_loader.dataset.blocks)
+            dataset: Any = engine.data_loader.dataset  # type: ignore[union-attr]
+            sizes = (size_of(block.output(self.tiling.scale)) for block in dataset.blocks)
             total = sum(map(prod, sizes)) * self.tiling.footprint.channels
             self._bar = tqdm(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
 
@@ -128,7 +141,13 @@ class BlockWriter:
         self._end()
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         share = f", {self.clipped / self.voxels:.2%} of the voxels clipped" if self.clipped else ""
-        logger.info("%d blocks predicted%s; %.1f GiB of memory at most", engine.state.epoch_length, share, memory)
+        count = engine.state.epoch_length
+        logger.info(f"{count} block{'s' * (count != 1)} predicted{share}; {memory:.1f} GiB of memory at most")
+
+    def _fail(self) -> None:
+        """Leave what is written to whoever runs the same again, be it this process."""
+        self._end()
+        self.store.close()
 
     def _end(self) -> None:
         """Let the blocks on their way to the disk arrive, whatever ended the run."""
@@ -146,10 +165,10 @@ def _core(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:
         return pred
     if tuple(pred.shape[2:]) != size_of(read):
         raise ModelError(
-            f"The prediction of block {block.index} has {_times(pred.shape[2:])} voxels where {_times(size_of(core))} are "
-            "wanted: use an inferer that returns the core of a block, or all of what it is given."
+            f"The prediction of block {block.index} has {_times(pred.shape[2:])} voxels where {_times(size_of(core))} "
+            "are wanted: use an inferer that returns the core of a block, or all of what it is given."
         )
-    return pred[(..., *within(core, read))]
+    return pred[(slice(None), slice(None), *within(core, read))]
 
 
 def _times(sizes: tuple[int, ...] | torch.Size) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 
 from ignite.engine import Engine, Events
@@ -20,4 +21,7 @@ def on_failure(engine: Engine, clean_up: Callable[[], None]) -> None:
 
 
 def _raise(engine: Engine, error: BaseException) -> None:
+    # Its frames would keep the loader alive, and Python would wait for ever, at its end, for workers that are deaf to
+    # SIGTERM and were not dismissed.
+    traceback.clear_frames(error.__traceback__)
     raise error

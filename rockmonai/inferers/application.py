@@ -39,7 +39,9 @@ def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | 
         UsageError: for another ``slicewise``, or one with a 3D network.
     """
     if slicewise is not None and (slicewise not in ("z", "y", "x", "zyx") or spatial_dims != 2):
-        raise UsageError(f"slicewise is {slicewise!r} for a {spatial_dims}D model; a 2D one takes z, y, x, zyx or null.")
+        raise UsageError(
+            f"slicewise is {slicewise!r} for a {spatial_dims}D model; a 2D one takes z, y, x, zyx or null."
+        )
     check_dimensions(scan, spatial_dims, slicewise)
     expected = next((layer.in_channels for layer in network.modules() if isinstance(layer, _ConvNd)), scan.channels)
     if scan.channels != expected:

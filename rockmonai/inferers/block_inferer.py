@@ -16,6 +16,7 @@ from tqdm import tqdm
 from rockmonai.engines.precision import amp_dtype
 from rockmonai.errors import DataError
 from rockmonai.inferers.executors import Executor, fastest, padding
+from rockmonai.inferers.memory import keep_freed_memory
 from rockmonai.inferers.pieces import Piece
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.metrics import psnr
@@ -45,6 +46,7 @@ class BlockInferer(Inferer):
         self.tiling, self.amp = tiling, amp
         self.most = math.inf
         self._network: nn.Module | None = None
+        keep_freed_memory()
 
     def __call__(self, inputs: MetaTensor, network: nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the prediction of a core, (1, C, *size of the core times scale), float32.
@@ -57,9 +59,10 @@ class BlockInferer(Inferer):
         """
         block = self.tiling.blocks[int(inputs.meta["block"])]
         piece = Piece(inputs.as_tensor(), tuple(part.start for part in block.read), self.tiling.frame)
-        if self._network is not network:
-            self._prepare(network, piece, block.core)
-        with torch.backends.cudnn.flags(allow_tf32=False):
+        cudnn = torch.backends.cudnn
+        with cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False):
+            if self._network is not network:
+                self._prepare(network, piece, block.core)
             return self._predict(self._executor, piece, block.core)
 
     def _prepare(self, network: nn.Module, piece: Piece, core: Box) -> None:
@@ -101,19 +104,19 @@ class BlockInferer(Inferer):
             # On a CPU the allocator says so in words.
             if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
                 raise
-        self.most = math.prod(size_of(core)) // 2
+        self.most = math.prod(size_of(core)) - 1
         logger.warning("out of memory: blocks of %s voxels are computed in halves", " x ".join(map(str, size_of(core))))
         if piece.values.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
 
     def _halves(self, core: Box) -> tuple[int, list[Box]]:
-        """Return the axis along which ``core`` is longest, and its two halves."""
-        sizes = size_of(core)
-        axis = sizes.index(max(sizes))
-        stride, part = self.tiling.footprint.stride[axis], core[axis]
-        middle = part.start + max(1, sizes[axis] // stride // 2) * stride
-        if middle >= part.stop:
+        """Return the axis along which ``core`` is longest on the grid of the stride, and its two halves."""
+        strides = self.tiling.footprint.stride
+        cells = [math.ceil(n / s) for n, s in zip(size_of(core), strides, strict=True)]
+        axis = cells.index(max(cells))
+        part, middle = core[axis], core[axis].start + cells[axis] // 2 * strides[axis]
+        if cells[axis] == 1:
             raise DataError(
                 "Not even a few voxels and their halo fit into memory: use a smaller network, amp, or a device with more."
             )

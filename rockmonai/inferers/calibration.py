@@ -12,7 +12,7 @@ from rockmonai.errors import UsageError
 from rockmonai.inferers.executors import padding
 from rockmonai.inferers.footprint import Footprint
 from rockmonai.inferers.pieces import Piece
-from rockmonai.volumes.blocks import Box, grown, scaled
+from rockmonai.volumes.blocks import Box, scaled
 
 logger = logging.getLogger("rockmonai")
 
@@ -36,19 +36,21 @@ def calibrated_halo(scan: Scan, network: nn.Module, seen: Footprint, half_level:
         UsageError: if the output has no grey levels.
     """
     if not half_level > 0:
-        raise UsageError("A calibrated halo is measured in grey levels of the output, and floats have none: use 'reach'.")
+        raise UsageError(
+            "A calibrated halo is measured in grey levels of the output, and floats have none: use 'reach'."
+        )
     reach = tuple(r or 0 for r in seen.reach)
-    frame = tuple(-(-n // s) * s for n, s in zip(scan.shape, seen.stride, strict=True))
-    side = _SIDE[len(frame)]
+    frame, dims = seen.frame(scan.shape), len(scan.shape)
+    # A core at a face would not miss what lies beyond it.
+    sides = [max(1, min(_SIDE[dims], n // (_PROBES + 1))) for n in scan.shape]
     corners = [
-        tuple(max(0, min(n * share // (_PROBES + 1), n - side)) for n in scan.shape) for share in range(1, _PROBES + 1)
+        [n * share // (_PROBES + 1) - side // 2 for n, side in zip(scan.shape, sides, strict=True)]
+        for share in range(1, _PROBES + 1)
     ]
-    cores = [
-        tuple(slice(a, min(a + side, n)) for a, n in zip(corner, scan.shape, strict=True)) for corner in corners
-    ]
+    cores = [tuple(slice(a, a + side) for a, side in zip(corner, sides, strict=True)) for corner in corners]
 
     def predict(core: Box, halo: tuple[int, ...]) -> torch.Tensor:
-        read = grown(core, frame, halo, seen.stride)
+        read = seen.read(core, frame, halo)
         image = scan.read(read)[None].to(next(network.parameters()).device)
         with torch.inference_mode():
             piece = padding(network)(Piece(image, tuple(part.start for part in read), frame))

@@ -82,7 +82,9 @@ def fastest(network: nn.Module, example: torch.Tensor, dtype: torch.dtype | None
         spatial = tuple(example.shape[2:])
         traced = shrinking(network)(Piece(example, (0,) * len(spatial), spatial)).values
         expected = network(example)
-        if traced.shape != expected.shape or not torch.allclose(traced, expected, rtol=1e-3, atol=1e-3 * expected.std()):
+        if traced.shape != expected.shape or not torch.allclose(
+            traced, expected, rtol=1e-3, atol=1e-3 * expected.std()
+        ):
             raise UnknownLayer("what was traced of it computes something else")
         return shrinking(network, dtype) if dtype is not None else shrinking(network)
     except (UnknownLayer, RuntimeError) as reason:

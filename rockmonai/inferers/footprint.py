@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from rockmonai.errors import ModelError
+from rockmonai.errors import ModelError, UsageError
+from rockmonai.volumes.blocks import Box, grown
 
 # Who reads farther than this looks at everything; Real-ESRGAN, the farthest-reading network in use, reads 349 voxels.
 LONGEST_REACH = 512
 _SIDES = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-_STRIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+_STRIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+# Of the standard deviation of an output: far above rounding, far below what a wrong alignment does.
+_SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ class Footprint:
 
     Attributes:
         reach: radius of the receptive field in voxels of the input; None where the network looks at everything, as
-            one that normalises by the statistics of its input does.
+            one that normalises by the statistics of its input does, or where its output depends on the size of the
+            image, as an interpolation with aligned corners does.
         stride: the network's alignment: an input moved by a multiple of it gives the output moved likewise, an input
             moved by anything else may not.
         scale: voxels of the output per voxel of the input.
@@ -43,6 +49,16 @@ class Footprint:
         """Whether every voxel of the output depends on a bounded part of the input."""
         return None not in self.reach
 
+    def frame(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of an image of ``shape``, mirrored at its far faces up to a multiple of the stride."""
+        return tuple(math.ceil(n / s) * s for n, s in zip(shape, self.stride, strict=True))
+
+    def read(self, core: Box, frame: Sequence[int], halo: Sequence[int]) -> Box:
+        """Return what of an image of the shape ``frame`` to give the network for ``core`` and a halo around it."""
+        # A halo that is not the reach may leave a thin core at a face with less than the network accepts.
+        least = [max(h, n - s) for h, n, s in zip(halo, self.smallest, self.stride, strict=True)]
+        return grown(core, frame, least, self.stride)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the values as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
@@ -51,8 +67,9 @@ class Footprint:
 def footprint(network: nn.Module, spatial_dims: int, in_channels: int = 1) -> Footprint:
     """Measure what ``network`` reads, by spoiling voxels of its input with NaN and finding them in its output.
 
-    No weight can hide a NaN (0 times NaN is NaN), so that the answer is that of the architecture: exact, and the same
-    after every training. Each axis is probed with a thin strip along it, on the CPU in float32.
+    No weight can hide a NaN (0 times NaN is NaN), so that the reach is that of the architecture: exact, and the same
+    after every training. Noise that is moved then shows whether the output follows. Each axis is probed with a thin
+    strip along it, on the CPU in float32.
 
     Args:
         network: maps (B, in_channels, [Z,] Y, X) to (B, C, [sZ,] sY, sX); it is not changed.
@@ -65,10 +82,11 @@ def footprint(network: nn.Module, spatial_dims: int, in_channels: int = 1) -> Fo
     probed = copy.deepcopy(network).cpu().float().eval()
     with torch.inference_mode():
         side, scale, channels = _smallest(probed, spatial_dims, in_channels)
-        strips = [_Strip(probed, in_channels, (side,) * spatial_dims, axis, scale[axis]) for axis in range(spatial_dims)]
+        sides, hole = (side,) * spatial_dims, _hole(probed) * side
+        strips = [_Strip(probed, in_channels, sides, axis, scale[axis], hole) for axis in range(spatial_dims)]
         measured = [strip.measure() for strip in strips]
     reach, stride = zip(*measured, strict=True)
-    return Footprint(reach, stride, scale, (side,) * spatial_dims, channels)
+    return Footprint(reach, stride, scale, sides, channels)
 
 
 def _smallest(network: nn.Module, spatial_dims: int, in_channels: int) -> tuple[int, tuple[int, ...], int]:
@@ -77,9 +95,15 @@ def _smallest(network: nn.Module, spatial_dims: int, in_channels: int) -> tuple[
     for side in _SIDES:
         try:
             (_, channels, *once), (_, _, *twice) = (
-                network(torch.zeros(1, in_channels, *[n] * spatial_dims)).shape for n in (side, 2 * side)
+                network(torch.zeros(2, in_channels, *[n] * spatial_dims)).shape for n in (side, 2 * side)
             )
-        except (RuntimeError, ValueError) as error:  # too small for a reflection, a pooling or a skip connection
+        except (
+            RuntimeError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            UsageError,
+        ) as error:  # too small for a reflection, a pooling or a skip connection
             reason = str(error).splitlines()[0].rstrip(".")
             continue
         scale = tuple(length // side for length in once)
@@ -91,6 +115,12 @@ def _smallest(network: nn.Module, spatial_dims: int, in_channels: int) -> tuple[
     )
 
 
+def _hole(network: nn.Module) -> int:
+    """Return how many voxels the sparsest kernel leaves out between two that it reads."""
+    given = (getattr(layer, "dilation", 1) for layer in network.modules())
+    return max(max(value) if isinstance(value, tuple) else value for value in given) - 1
+
+
 @dataclass
 class _Strip:
     """A thin image along one axis, in which single voxels are spoiled."""
@@ -100,40 +130,69 @@ class _Strip:
     sides: tuple[int, ...]
     axis: int
     scale: int
+    hole: int
 
     def measure(self) -> tuple[int | None, int]:
-        """Return (reach, stride) along the axis."""
-        length = self.sides[self.axis]
-        while True:
-            length *= 2
-            if length < 32:
-                continue
-            first, last = self.spoilt(length, length // 2)
-            if 0 < first and last < length * self.scale - 1:
-                break
-            if length > 2 * LONGEST_REACH:
-                return None, self.sides[self.axis]
-        here = length // 2
-        radius = max(here - first // self.scale, last // self.scale - here)
-        for stride in _STRIDES:
-            while length < 2 * (radius + 2 * stride + 1):
-                length *= 2
-            here = length // 2 // stride * stride
-            first, last = self.spoilt(length, here)
-            moved = self.spoilt(length, here + stride)
-            if moved == (first + stride * self.scale, last + stride * self.scale):
-                break
-        # Voxels at different places of a coarse cell are seen from differently far.
-        ends = [(first, last), *(self.spoilt(length, here + place) for place in range(1, stride))]
-        return max(
-            max(here + place - first // self.scale, last // self.scale - here - place)
-            for place, (first, last) in enumerate(ends)
-        ), stride
+        """Return (reach, stride) along the axis; no reach where an output depends on all voxels, or on their number."""
+        side = self.sides[self.axis]
+        radius = self._radius()
+        if radius is not None:
+            for stride in sorted(_STRIDES, key=lambda stride: side % stride > 0):  # likely ones first
+                reach = self._reach(radius, stride)
+                if reach is not None:
+                    return reach, stride
+        return None, side
 
-    def spoilt(self, length: int, position: int) -> tuple[int, int]:
-        """Return the first and the last voxel of the output, along the axis, that a NaN at ``position`` reaches."""
+    def _radius(self) -> int | None:
+        """Return how far a voxel in the middle is seen, None if as far as there are voxels."""
+        length = 0
+        while length <= 2 * LONGEST_REACH:
+            length = self._accepted(2 * length or 32)
+            here = length // 2
+            (ends,) = self._spoilt(length, [here])
+            if ends is None:
+                return None
+            if self.hole < ends[0] // self.scale and ends[1] // self.scale < length - 1 - self.hole:
+                return self._distance(here, ends)
+        return None
+
+    def _reach(self, radius: int, stride: int) -> int | None:
+        """Return the reach, or None if an image moved by ``stride`` does not give the output moved likewise."""
+        length = self._accepted(2 * radius + 4 * stride + 2)
+        here = length // 2 - stride
+        # Voxels at different places of a coarse cell are seen from differently far.
+        *seen, moved = self._spoilt(length, range(here, here + stride + 1))
+        if seen[0] is None or moved != tuple(end + stride * self.scale for end in seen[0]):
+            return None
+        reach = max(self._distance(here + place, ends) for place, ends in enumerate(seen) if ends is not None)
+        return reach if self._follows(reach, stride) else None
+
+    def _follows(self, reach: int, stride: int) -> bool:
+        """Tell whether the values move with the image, beyond the ends of the strip's reach."""
+        length = self._accepted(2 * reach + 3 * stride)
+        sides = [length + stride if axis == self.axis else side for axis, side in enumerate(self.sides)]
+        noise = torch.rand(1, self.in_channels, *sides, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        inner, axis = (length - 2 * reach - stride) * self.scale, self.axis + 2
+        here, moved = (
+            self.network(noise.narrow(axis, begin, length)).narrow(axis, (reach + stride - begin) * self.scale, inner)
+            for begin in (0, stride)
+        )
+        return float((here - moved).abs().max()) <= _SAME * float(here.std())
+
+    def _spoilt(self, length: int, positions: Sequence[int]) -> list[tuple[int, int] | None]:
+        """Return the first and last voxel of the output that a NaN at each of ``positions`` reaches, None for none."""
         sides = [length if axis == self.axis else side for axis, side in enumerate(self.sides)]
-        image = torch.zeros(1, self.in_channels, *sides)
-        image.narrow(self.axis + 2, position, 1).fill_(torch.nan)
-        reached = self.network(image).isnan().movedim(self.axis + 2, 0).flatten(1).any(1).nonzero()
-        return int(reached[0]), int(reached[-1])
+        images = torch.zeros(len(positions), self.in_channels, *sides)
+        for image, position in zip(images, positions, strict=True):
+            image.narrow(self.axis + 1, position, 1).fill_(torch.nan)
+        reached = self.network(images).isnan().movedim(self.axis + 2, 1).flatten(2).any(2)
+        places = [one.nonzero().flatten().tolist() for one in reached]
+        return [(place[0], place[-1]) if place else None for place in places]
+
+    def _distance(self, here: int, ends: tuple[int, int]) -> int:
+        return max(here - ends[0] // self.scale, ends[1] // self.scale - here)
+
+    def _accepted(self, length: int) -> int:
+        """Return the next length that the network accepts."""
+        side = self.sides[self.axis]
+        return math.ceil(length / side) * side

@@ -53,11 +53,11 @@ class Piece:
         """Return the part between two corners of the whole, a view.
 
         Raises:
-            TooSmall: if there is none.
+            TooSmall: if there is none, or not all of it.
         """
         values = self.values
-        for axis, (low, high, begin) in enumerate(zip(start, stop, self.start, strict=True)):
-            if high <= low:
+        for axis, (low, high, begin, end) in enumerate(zip(start, stop, self.start, self.stop, strict=True)):
+            if not begin <= low < high <= end:
                 raise TooSmall("the piece is too small for the layers that it goes through")
             values = values.narrow(axis + 2, low - begin, high - low)
         return replace(self, values=values, start=tuple(start))

@@ -25,9 +25,7 @@ def convolution(layer: nn.Conv3d, piece: Piece) -> Piece:
     if after != before or layer.padding_mode == "circular":
         raise UnknownLayer("a convolution pads unequally or with the opposite side of the image")
     padded = piece.padded(before, layer.padding_mode)
-    return _window(
-        padded, layer.kernel_size, layer.stride, layer.dilation, lambda values: convolve(values, layer)
-    )
+    return _window(padded, layer.kernel_size, layer.stride, layer.dilation, lambda values: convolve(values, layer))
 
 
 def convolve(values: torch.Tensor, layer: nn.Conv3d) -> torch.Tensor:
@@ -72,26 +70,26 @@ def _window(
 
 def transposed_convolution(layer: nn.ConvTranspose3d, piece: Piece) -> Piece:
     """Return the transposed convolution of a piece, without the ends that a neighbour would add to."""
-    kernel, stride, padding, extra = layer.kernel_size, layer.stride, layer.padding, layer.output_padding
-    function = _TRANSPOSED[piece.values.ndim - 2]
-    values = function(
+    stride, padding, extra = layer.stride, layer.padding, layer.output_padding
+    reached = [d * (k - 1) + 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
+    if any(r < s for r, s in zip(reached, stride, strict=True)):
+        raise UnknownLayer("a transposed convolution leaves voxels out")
+    values = _TRANSPOSED[piece.values.ndim - 2](
         piece.values.to(layer.weight.dtype), layer.weight, layer.bias, stride, 0, extra, layer.groups, layer.dilation
     )
     # Unpadded, voxel i of the piece begins at i * stride; the layer's padding then cuts the whole's two ends.
-    reached = [d * (k - 1) + 1 for k, d in zip(kernel, layer.dilation, strict=True)]
     unpadded = Piece(
         values,
         tuple(a * s for a, s in zip(piece.start, stride, strict=True)),
         tuple((n - 1) * s + r + e for n, s, r, e in zip(piece.whole, stride, reached, extra, strict=True)),
     )
-    start = [
-        a + (max(r - s, 0) if a else p) for a, r, s, p in zip(unpadded.start, reached, stride, padding, strict=True)
-    ]
+    start = [max(a + (r - s) * (a > 0), p) for a, r, s, p in zip(unpadded.start, reached, stride, padding, strict=True)]
     stop = [
-        whole - p if b == n else min(b * s, whole - p)
-        for b, n, s, whole, p in zip(piece.stop, piece.whole, stride, unpadded.whole, padding, strict=True)
+        min(whole - p, end if b == n else b * s)
+        for b, n, s, end, whole, p in zip(
+            piece.stop, piece.whole, stride, unpadded.stop, unpadded.whole, padding, strict=True
+        )
     ]
-    start = [max(a, p) for a, p in zip(start, padding, strict=True)]
     part = unpadded.between(start, stop)
     return Piece(
         part.values,
@@ -100,23 +98,32 @@ def transposed_convolution(layer: nn.ConvTranspose3d, piece: Piece) -> Piece:
     )
 
 
+def is_plain(layer: SubpixelUpsample) -> bool:
+    """Tell whether a pixel shuffle does nothing else: MONAI's may convolve before it and blur after it."""
+    return isinstance(layer.conv_block, nn.Identity) and isinstance(layer.pad_pool, nn.Identity)
+
+
 def shuffling(layer: SubpixelUpsample, piece: Piece) -> Piece:
     """Return the piece with its channels laid out on a finer grid."""
+    if not is_plain(layer):
+        raise UnknownLayer("a pixel shuffle convolves or blurs")
     return piece.finer(layer(piece.values), (layer.scale_factor,) * (piece.values.ndim - 2))
 
 
 def interpolation(layer: nn.Upsample, piece: Piece) -> Piece:
     """Return the interpolated piece, without the ends whose neighbours are missing."""
-    factors = layer.scale_factor if isinstance(layer.scale_factor, tuple) else (layer.scale_factor,) * len(piece.start)
-    factors = tuple(int(factor) for factor in factors)
+    given = layer.scale_factor if isinstance(layer.scale_factor, tuple) else (layer.scale_factor,) * len(piece.start)
+    if layer.align_corners or not all(factor and float(factor).is_integer() for factor in given):
+        raise UnknownLayer("an interpolation aligns the corners of the image, or has no integer factor")
+    factors = [int(factor) for factor in given]
     finer = piece.finer(layer(piece.values), factors)
     if layer.mode.startswith("nearest"):
         return finer
-    margin = [math.floor(_MARGINS[layer.mode] * factor + 0.5) for factor in factors]
+    # The first fine voxel lies 0.5 - 0.5 / factor coarse ones before the centre of the first coarse one.
+    margin = [math.ceil(_MARGINS[layer.mode] * factor - 0.5) for factor in factors]
     return finer.trimmed(margin, margin)
 
 
 def subpixel_convolution(layer: SubpixelConvolution, piece: Piece) -> Piece:
     """Return the fine image that the rewritten tail of a network makes of a coarse piece."""
-    coarse = convolution(layer.convolution, layer.padded(piece))
-    return coarse.finer(layer.shuffled(coarse.values), (layer.factor,) * layer.dims)
+    return layer.shuffled(convolution(layer.convolution, layer.padded(piece)), piece.whole)

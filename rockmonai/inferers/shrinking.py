@@ -21,7 +21,7 @@ from torch.nn.modules.pooling import _AvgPoolNd, _MaxPoolNd
 
 from rockmonai.inferers import rules
 from rockmonai.inferers.pieces import Piece, UnknownLayer, together
-from rockmonai.inferers.rewriting import rewritten
+from rockmonai.inferers.rewriting import add_to, rewritten
 from rockmonai.inferers.subpixel import SubpixelConvolution
 
 
@@ -29,7 +29,6 @@ from rockmonai.inferers.subpixel import SubpixelConvolution
 _POINTWISE = (
     nn.Identity,
     nn.ReLU,
-    nn.PReLU,
     nn.LeakyReLU,
     nn.ELU,
     nn.GELU,
@@ -42,6 +41,8 @@ _POINTWISE = (
     _BatchNorm,
 )
 _RULES: dict[type | tuple[type, ...], Callable[[Any, Piece], Piece]] = {
+    # It takes no mixture of precisions.
+    nn.PReLU: lambda layer, piece: piece.map(lambda values: layer(values.to(layer.weight.dtype))),
     _POINTWISE: lambda layer, piece: piece.map(layer),
     _ConvTransposeNd: rules.transposed_convolution,
     _ConvNd: rules.convolution,
@@ -50,7 +51,7 @@ _RULES: dict[type | tuple[type, ...], Callable[[Any, Piece], Piece]] = {
     SubpixelConvolution: rules.subpixel_convolution,
     nn.Upsample: rules.interpolation,
 }
-_FUNCTIONS = {operator.add, operator.iadd, torch.add, operator.mul, torch.mul, operator.sub, torch.sub}
+_FUNCTIONS = {add_to, operator.add, operator.iadd, torch.add, operator.mul, torch.mul, operator.sub, torch.sub}
 
 
 class Shrinking(fx.Interpreter):
@@ -75,6 +76,8 @@ class Shrinking(fx.Interpreter):
     def _check(self, node: fx.Node) -> None:
         if node.op in ("placeholder", "output"):
             return
+        if node.kwargs and node.target is not torch.cat:
+            raise UnknownLayer(f"there is no rule for {node.target} with {', '.join(node.kwargs)}")
         if node.op == "call_module":
             layer = self.module.get_submodule(str(node.target))
             if _rule(layer) is None:
@@ -93,6 +96,8 @@ class Shrinking(fx.Interpreter):
         """Return what a function makes of pieces, where all of them are."""
         if target is torch.cat:
             return together(lambda *values: torch.cat(values, 1), args[0])
+        if target is operator.iadd:
+            target = operator.add  # the piece may be a view of the image itself
         pieces = [arg for arg in args if isinstance(arg, Piece)]
         if len(pieces) == 1:
             return pieces[0].map(lambda values: target(*(values if arg is pieces[0] else arg for arg in args)))

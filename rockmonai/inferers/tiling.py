@@ -12,6 +12,7 @@ from functools import cached_property
 import numpy as np
 import psutil
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from rockmonai.data.scan import Scan
@@ -23,7 +24,8 @@ from rockmonai.inferers.footprint import Footprint, footprint
 from rockmonai.inferers.memory import peak_bytes
 from rockmonai.inferers.pieces import Piece, UnknownLayer
 from rockmonai.transforms import GreyRange, output_limits
-from rockmonai.volumes.blocks import Block, Box, cut, grown, size_of
+from rockmonai.volumes import begun_with
+from rockmonai.volumes.blocks import Block, Box, cut, size_of
 
 logger = logging.getLogger("rockmonai")
 
@@ -33,7 +35,7 @@ _SMALLEST = {2: 64, 3: 16}
 # Slices of a volume that a 2D network takes at once.
 _SLICES = 16
 # On a CPU, blocks whose layers leave its caches are slower, not faster.
-_CPU_BYTES = 1 << 29
+_CPU_BYTES = 1 << 30
 _FREE_SHARE = 0.5
 
 
@@ -71,7 +73,7 @@ class Tiling:
     @property
     def frame(self) -> tuple[int, ...]:
         """Shape of the scan, mirrored at its far faces up to a multiple of the network's stride."""
-        return tuple(math.ceil(n / s) * s for n, s in zip(self.shape, self.footprint.stride, strict=True))
+        return self.footprint.frame(self.shape)
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -81,11 +83,13 @@ class Tiling:
     @property
     def exact(self) -> bool:
         """Whether blocks see all that their voxels depend on, so that cutting changes nothing."""
-        return self.footprint.finite and all(h >= (r or 0) for h, r in zip(self.halo, self.footprint.reach, strict=True))
+        return self.footprint.finite and all(
+            h >= (r or 0) for h, r in zip(self.halo, self.footprint.reach, strict=True)
+        )
 
     def read(self, core: Box) -> Box:
         """Return what must be read to compute ``core``."""
-        return grown(core, self.frame, self.halo, self.footprint.stride)
+        return self.footprint.read(core, self.frame, self.halo)
 
 
 def tile(
@@ -96,6 +100,7 @@ def tile(
     amp: bool | str = False,
     grey_range: GreyRange = "dtype",
     dtype: str | None = None,
+    output_file: str | None = None,
 ) -> Tiling:
     """Return how to cut ``scan`` for ``network``.
 
@@ -109,6 +114,7 @@ def tile(
         amp: precision, see :func:`rockmonai.engines.amp_dtype`.
         grey_range: the greys of -1 and 1; for a calibrated halo.
         dtype: of the output, None for that of the scan; for a calibrated halo.
+        output_file: where an unfinished run may be that shall be continued: without a ``block_size``, with its blocks.
 
     Raises:
         UsageError: for an impossible block size or halo.
@@ -116,14 +122,17 @@ def tile(
         ModelError: if the network looks at everything and no halo is given.
     """
     seen = footprint(network, scan.spatial_dims, scan.channels)
-    short = [n for n, least in zip(scan.shape, seen.smallest, strict=True) if n < least]
-    if short:
+    if any(n < least for n, least in zip(seen.frame(scan.shape), seen.smallest, strict=True)):
         raise DataError(
             f"{scan.path} has {' x '.join(map(str, scan.shape))} voxels and the model needs at least "
             f"{' x '.join(map(str, seen.smallest))}: give it more slices, or a model of fewer dimensions."
         )
-    widths = _halo(halo, scan, network, seen, _half_level(grey_range, scan.dtype, np.dtype(dtype or scan.dtype)))
+    calibrated = halo == "calibrated"
+    half_level = _half_level(grey_range, scan.dtype, np.dtype(dtype or scan.dtype)) if calibrated else 0.0
+    widths = _halo(halo, scan, network, seen, half_level)
     whole = Tiling(scan.shape, scan.channels, seen, widths, scan.shape)
+    if block_size is None and output_file is not None:
+        block_size = _begun(output_file, len(scan.shape))
     if block_size is None:
         return _fitting(whole, network, amp)
     size = [block_size] * len(scan.shape) if isinstance(block_size, int) else list(block_size)
@@ -136,9 +145,7 @@ def tile(
     return replace(whole, size=size, bytes_at_once=_cost(whole, network)(size))
 
 
-def _halo(
-    halo: int | str, scan: Scan, network: nn.Module, seen: Footprint, half_level: float
-) -> tuple[int, ...]:
+def _halo(halo: int | str, scan: Scan, network: nn.Module, seen: Footprint, half_level: float) -> tuple[int, ...]:
     dims = len(seen.reach)
     if isinstance(halo, int) and halo >= 0:
         reach = max(r or 0 for r in seen.reach)
@@ -160,6 +167,12 @@ def _halo(
     raise UsageError(f"halo is {halo!r}; use 'reach', 'calibrated' or a number of voxels.")
 
 
+def _begun(output_file: str, dims: int) -> list[int] | None:
+    """Return the block size of an unfinished run; memory may have been freed or taken since."""
+    size = ((begun_with(output_file) or {}).get("blocks") or {}).get("size")
+    return size if size is not None and len(size) == dims else None
+
+
 def _half_level(grey_range: GreyRange, scanned: np.dtype, written: np.dtype) -> float:
     """Return half a grey level of the output in units of a network that works in [-1, 1], 0 if there are no levels."""
     if written.kind not in "ui":
@@ -175,6 +188,10 @@ def _fitting(whole: Tiling, network: nn.Module, amp: bool | str) -> Tiling:
         budget = int(_FREE_SHARE * torch.cuda.mem_get_info(device)[0])
     else:
         budget = min(_CPU_BYTES, int(_FREE_SHARE * psutil.virtual_memory().available))
+    if dist.is_initialized():  # all ranks must cut alike
+        least = torch.tensor(budget, device=device)
+        dist.all_reduce(least, dist.ReduceOp.MIN)
+        budget = int(least)
     # Half the bytes a number take half the memory, about.
     budget *= 2 if amp_dtype(amp, device) else 1
     cost = _cost(whole, network)
@@ -219,7 +236,9 @@ def _cost(whole: Tiling, network: nn.Module) -> Callable[[Sequence[int]], int | 
 
     def cost(size: Sequence[int]) -> int | None:
         # In the middle of the scan, where the halo is widest.
-        starts = [(n - side) // 2 // s * s for n, side, s in zip(whole.frame, size, whole.footprint.stride, strict=True)]
+        starts = [
+            (n - side) // 2 // s * s for n, side, s in zip(whole.frame, size, whole.footprint.stride, strict=True)
+        ]
         read = whole.read(tuple(slice(max(0, a), max(0, a) + side) for a, side in zip(starts, size, strict=True)))
         image = torch.empty(1, whole.channels, *size_of(read), device="meta")
         piece = Piece(image, tuple(part.start for part in read), whole.frame)

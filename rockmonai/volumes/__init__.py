@@ -12,7 +12,7 @@ from rockmonai.volumes.natural import natural_key
 from rockmonai.volumes.volume import Volume, open_volume
 
 if TYPE_CHECKING:
-    from rockmonai.volumes.block_store import BlockStore
+    from rockmonai.volumes.block_store import BlockStore, begun_with
     from rockmonai.volumes.reader import VolumeReader
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "VolumeReader",
     "WritableVolume",
     "atomic_write",
+    "begun_with",
     "check_finite",
     "check_unchanged",
     "create_volume",
@@ -35,7 +36,7 @@ __all__ = [
 
 
 # What brings MONAI (with seconds of itk and nibabel) or Zarr along, which opening a TIFF does not need.
-_LATER = {"BlockStore": "block_store", "VolumeReader": "reader"}
+_LATER = {"BlockStore": "block_store", "begun_with": "block_store", "VolumeReader": "reader"}
 
 
 def __getattr__(name: str) -> Any:

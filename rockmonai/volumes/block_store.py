@@ -33,6 +33,15 @@ logger = logging.getLogger("rockmonai")
 _MARGIN = 1.1
 
 
+def begun_with(output_file: str | Path) -> Mapping[str, Any] | None:
+    """Return the identity of the unfinished run that would be continued in ``output_file``; None if there is none."""
+    return journal.header_of(_folder_of(Path(output_file)))
+
+
+def _folder_of(path: Path) -> Path:
+    return path.with_name(path.name + ".partial")
+
+
 class BlockStore:
     """A volume on its way to ``output_file``, living in ``<output_file>.partial`` until it is published.
 
@@ -83,7 +92,7 @@ class BlockStore:
         self.dtype = self._layout.dtype
         self._rank, self.dtype = rank, self._layout.dtype
         self._is_zarr = creator(self.path) is ome_zarr
-        self._folder = self.path.with_name(self.path.name + ".partial")
+        self._folder = _folder_of(self.path)
         self._volume = self._folder / "volume.ome.zarr"
         self._lock: Lock | None = None
         if rank == 0:
@@ -153,6 +162,12 @@ class BlockStore:
         """Release the lock; the folder stays, to be resumed."""
         if self._lock is not None:
             self._lock.release()
+
+    def discard(self) -> None:
+        """Remove all that was written, and release the lock."""
+        clear(self._folder, keep=["lock"])
+        self.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def _begin_or_resume(self, header: dict[str, Any]) -> None:
         _try_format(self.path, self._layout, self._overwrite)

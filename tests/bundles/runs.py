@@ -6,7 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from monai.bundle import ConfigWorkflow
+import torch
+from monai.bundle import ConfigParser, ConfigWorkflow
+from torch import nn
+
+from rockmonai.handlers import write_checkpoint
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 
@@ -47,6 +51,30 @@ def train(bundle: str, dataset: Path, output: Path, config: str | list[str] = "t
 def tiny_network(**override) -> dict:
     """Return the overrides that make evaluation and inference build the network of :func:`train`."""
     return {key: TINY[key] for key in ("device", "scale", "network_def#width", "network_def#blocks")} | override
+
+
+def predict(scan: Path, output: Path, ckpt_dir: Path, config: str | list[str] = "inference", **override) -> None:
+    """Apply the network in ``ckpt_dir``, a tiny one unless overridden, to a scan."""
+    files = {"input_file": str(scan), "output_file": str(output), "ckpt_dir": str(ckpt_dir)}
+    tiny = {} if "network_def" in override else tiny_network()
+    workflow("srgan", config, "infer", **{"num_workers": 0} | tiny | files | override).run()
+
+
+def write_model(folder: Path, **override) -> nn.Module:
+    """Write ``model.pt`` and return its network, whose random weights make every voxel of its reach count."""
+    parser = ConfigParser(ConfigParser.load_config_file(str(BUNDLES / "srgan" / "configs" / "inference.json")))
+    tiny = {} if "network_def" in override else tiny_network()
+    parser.update(tiny | {key.replace("__", "#"): value for key, value in override.items()})
+    network = parser.get_parsed_content("network_def").eval()
+    generator = torch.Generator().manual_seed(0)
+    for name, values in network.state_dict().items():
+        if values.ndim > 1:
+            values.normal_(0, 0.7 / values[0].numel() ** 0.5, generator=generator)
+        elif "running" in name:
+            values.uniform_(0.5, 1.0, generator=generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(network.state_dict(), folder / "model.pt")
+    return network
 
 
 def write_small_set(folder: Path) -> Path:

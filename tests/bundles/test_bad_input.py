@@ -13,7 +13,7 @@ import torch
 
 from rockmonai.errors import find_rock_error
 from rockmonai.handlers import write_checkpoint
-from tests.bundles.runs import BUNDLES, tiny_network, train, workflow
+from tests.bundles.runs import BUNDLES, predict, tiny_network, train, workflow, write_model
 
 
 def refused(action) -> tuple[int, str]:
@@ -120,22 +120,67 @@ def test_checkpoint_of_another_architecture(small_set, tmp_path):
     assert code == 4 and re.search(r"'head.*' is \(8, .*\) in the file and \(4, .*\) in the network", text)
 
 
-def test_volume_for_a_2d_model(small_set, tmp_path):
-    tifffile.imwrite(tmp_path / "scan.tif", np.ones((5, 20, 20), np.uint8), photometric="minisblack")
-    override = tiny_network() | {"input_file": str(tmp_path / "scan.tif"), "output_dir": str(tmp_path)}
-    code, text = refused(lambda: workflow("srgan", "inference", "infer", **override).run())
-    assert code == 3 and "a volume of 5x20x20 voxels, but the model is 2D" in text
+def volume(path):
+    tifffile.imwrite(path, np.ones((5, 20, 20), np.uint8), photometric="minisblack")
 
 
-def test_existing_output_is_kept(small_set, tmp_path):
-    train("srgan", small_set, tmp_path / "run", epochs=1)
-    (tmp_path / "fine.tif").write_text("mine")
-    scan = next((small_set / "test" / "image").iterdir())
-    override = tiny_network() | {"input_file": str(scan), "output_file": str(tmp_path / "fine.tif")}
-    override |= {"output_dir": str(tmp_path), "ckpt_dir": str(tmp_path / "run")}
-    code, text = refused(lambda: workflow("srgan", "inference", "infer", **override).run())
-    assert code == 5 and "exists already" in text
-    assert (tmp_path / "fine.tif").read_text() == "mine"
+def image(path):
+    tifffile.imwrite(path, np.ones((20, 20), np.uint8))
+
+
+def three_channels(path):
+    rgb = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    tifffile.imwrite(path, rgb, photometric="rgb")
+
+
+def nan_in_a_volume(path):
+    grey = np.zeros((6, 8, 20), np.float32)
+    grey[0, 3, 17] = np.nan
+    tifffile.imwrite(path, grey, photometric="minisblack")
+
+
+def stack_cut_short(path):
+    tifffile.imwrite(path, np.ones((10, 64, 64), np.uint8), imagej=True)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
+
+
+def nothing(path):
+    pass
+
+
+VOLUME_MODEL = {"spatial_dims": 3}
+POOLING = {"_target_": "monai.networks.blocks.ResidualSELayer", "spatial_dims": 2, "in_channels": 1, "r": 1}
+
+
+@pytest.mark.parametrize(
+    ("write", "override", "code", "sentence"),
+    [
+        (volume, {}, 3, r"scan\.tif is a volume of 5 x 20 x 20 voxels and the model is 2D: pass --slicewise z"),
+        (image, VOLUME_MODEL, 3, r"scan\.tif is 1 slice of 20 x 20 pixels and a 3D model needs a volume"),
+        (image, {"slicewise": "z"}, 3, r"--slicewise needs a volume"),
+        (volume, {"slicewise": "q"}, 2, r"slicewise is 'q'"),
+        (volume, VOLUME_MODEL | {"slicewise": "z"}, 2, r"slicewise is 'z' for a 3D model"),
+        (three_channels, {}, 3, r"scan\.tif is a colour image"),
+        (
+            image,
+            {"network_def__in_channels": 3, "network_def__residual": False},
+            3,
+            r"has 1 channels, the model exp.* 3",
+        ),
+        (nan_in_a_volume, VOLUME_MODEL | {"grey_range": [0, 1]}, 3, r"1 NaN/Inf .* \(z, y, x\) = \(0, 3, 17\)"),
+        (stack_cut_short, VOLUME_MODEL, 3, r"scan\.tif is incomplete: pages readable 1, declared 10"),
+        (nothing, {}, 3, r"scan\.tif does not exist"),
+        (image, {"block_size": 0}, 2, r"block_size is 0; give one positive number"),
+        (image, {"halo": "wide"}, 2, r"halo is 'wide'; use 'reach', 'calibrated' or a number"),
+        (image, {"device": "cpu", "scale": 1, "network_def": POOLING}, 4, r"looks at its whole .*sliding_window\.json"),
+    ],
+)
+def test_scan_or_model_that_do_not_fit_leave_nothing_behind(tmp_path, write, override, code, sentence):
+    write_model(tmp_path / "model", **{key: value for key, value in override.items() if key != "slicewise"})
+    write(tmp_path / "scan.tif")
+    found, text = refused(lambda: predict(tmp_path / "scan.tif", tmp_path / "f.tif", tmp_path / "model", **override))
+    assert found == code and re.search(sentence, text), text
+    assert not list(tmp_path.glob("f.tif*"))
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_inference_keeps_dtype_and_halves_the_spacing(trained, tmp_path, dtype, 
         **tiny_network(),
         ckpt_dir=str(run),
         output_dir=str(tmp_path),
-        roi_size=16,
+        block_size=16,
         input_file=str(scan),
         output_file=str(output),
     )

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import multiprocessing
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
+import tifffile
 import torch
 
 from rockmonai.handlers import newest_checkpoint, read_checkpoint
-from tests.bundles.runs import BUNDLES, TINY
+from rockmonai.volumes import BlockStore
+from tests.bundles.runs import BUNDLES, TINY, predict, tiny_network, write_model
 
 # One after the other: processes that wait for each other do badly beside more of their kind.
 pytestmark = pytest.mark.xdist_group("processes")
@@ -91,6 +97,113 @@ def test_two_ranks_play_the_adversarial_game(small_set, tmp_path):
     run(small_set, tmp_path / "two", "--warmup_epochs", "0", config=both, launcher=launcher)
     assert (tmp_path / "two" / "model.pt").is_file()
     assert "adversarial_loss" in (tmp_path / "two" / "metrics.csv").read_text()
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A scan beside the weights of a tiny network: 361 blocks of 8 x 8."""
+    write_model(tmp_path)
+    tifffile.imwrite(tmp_path / "scan.tif", np.random.default_rng(0).integers(0, 256, (150, 150), dtype=np.uint8))
+    return tmp_path / "scan.tif"
+
+
+def inference(scan: Path, output: Path, *more: str, ranks: int = 0) -> list[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)] if ranks else []
+    options = tiny_network(input_file=scan, output_file=output, ckpt_dir=scan.parent, block_size=8)
+    flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    config = str(CONFIGS / "inference.json")
+    return [sys.executable, *launcher, "-m", "monai.bundle", "run", "--config_file", config, *flags, *more]
+
+
+def lines_of(journal: Path) -> int:
+    return journal.read_text().count("\n") if journal.exists() else 0
+
+
+def wait_for(journal: Path, lines: int, process) -> None:
+    """Wait until the journal of a running process has so many lines."""
+    while lines_of(journal) < lines:
+        alive = (
+            process.is_alive() if isinstance(process, multiprocessing.process.BaseProcess) else process.poll() is None
+        )
+        assert alive, "the run ended before it could be interrupted"
+        time.sleep(0.01)
+
+
+def bytes_of(path: Path) -> dict[str, bytes]:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("name", ["fine.ome.zarr", "fine.tif"])
+def test_an_inference_killed_again_and_again_ends_with_the_same_files(scan, monkeypatch, caplog, name):
+    chance, output, done = random.Random(name), scan.parent / name, 0
+    options = {"block_size": 8, "num_workers": 1}
+    for _ in range(3):
+        fork = multiprocessing.get_context("fork")
+        process = fork.Process(target=predict, args=(scan, output, scan.parent), kwargs=options)
+        process.start()
+        journal = Path(f"{output}.partial") / "journal-0.jsonl"
+        time.sleep(0.3)  # the journal of the run before is taken over first
+        wait_for(journal, chance.randint(1, 60), process)
+        time.sleep(chance.uniform(0, 0.02))
+        process.kill()
+        process.join()
+        done = lines_of(journal) + lines_of(journal.with_name("journal.jsonl")) - 1
+    written, write = [], BlockStore.write
+    monkeypatch.setattr(BlockStore, "write", lambda *args: (written.append(args[1]), write(*args))[1])
+    with caplog.at_level("INFO", "rockmonai"):
+        predict(scan, output, scan.parent, **options)
+    assert f"resuming: {done} of 361 blocks are there" in caplog.text
+    assert len(written) == len(set(written)) == 361 - done
+    predict(scan, scan.parent / "whole" / name, scan.parent, **options)
+    assert bytes_of(output) == bytes_of(scan.parent / "whole" / name)
+
+
+def test_sigterm_ends_an_inference_after_its_block_and_the_next_run_goes_on(scan, caplog):
+    output = scan.parent / "fine.tif"
+    command = inference(scan, output)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_for(Path(f"{output}.partial") / "journal-0.jsonl", 3, process)
+    os.killpg(process.pid, signal.SIGTERM)  # to the worker, too, as schedulers do
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 75
+    assert errors.strip().splitlines()[-1].startswith("rockmonai: Stopped by SIGTERM after block")
+    assert "Traceback" not in errors and not output.exists()
+    with caplog.at_level("INFO", "rockmonai"):
+        predict(scan, output, scan.parent, block_size=8)
+    assert "resuming: " in caplog.text
+    predict(scan, scan.parent / "whole.tif", scan.parent, block_size=8)
+    assert output.read_bytes() == (scan.parent / "whole.tif").read_bytes()
+
+
+def test_a_worker_that_meets_damage_does_not_keep_the_process_from_ending(scan):
+    tifffile.imwrite(scan, np.ones((40, 64, 64), np.uint8), photometric="minisblack", compression="zlib")
+    with tifffile.TiffFile(scan) as file:
+        where = file.pages[30].dataoffsets[0]
+    content = bytearray(scan.read_bytes())
+    content[where : where + 20] = bytes(20)
+    scan.write_bytes(content)
+    command = inference(scan, scan.parent / "fine.tif", "--slicewise", "z", "--block_size", "16")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "scan.tif is damaged" in done.stderr.strip().splitlines()[-1]
+
+
+def test_two_ranks_predict_what_one_process_does_even_if_one_of_them_was_killed(scan):
+    output = scan.parent / "fine.ome.zarr"
+    command = inference(scan, output, "--num_workers", "0", ranks=2)
+    launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    for rank in range(2):
+        wait_for(Path(f"{output}.partial") / f"journal-{rank}.jsonl", 3, launcher)
+    ranks = {child.environ()["RANK"]: child for child in psutil.Process(launcher.pid).children()}
+    ranks["1"].kill()
+    assert launcher.wait(timeout=60) != 0
+    assert not output.exists()
+
+    again = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("resuming: ") == again.stdout.count("wrote ") == 1
+    predict(scan, scan.parent / "whole" / output.name, scan.parent, block_size=8)
+    assert bytes_of(output) == bytes_of(scan.parent / "whole" / output.name)
 
 
 def _equal(a, b) -> bool:

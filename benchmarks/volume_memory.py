@@ -1,0 +1,75 @@
+"""Peak memory of an inference from file to file as the volume grows, beside MONAI's windows on the same volumes."""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from monai.bundle import ConfigWorkflow
+from monai.inferers import sliding_window_inference
+
+from rockmonai.networks import SRResNet
+from rockmonai.volumes import create_volume, open_volume
+
+CONFIG = Path(__file__).parents[1] / "bundles" / "srgan" / "configs" / "inference.json"
+NETWORK = {"spatial_dims": 3, "scale": 2, "width": 16, "blocks": 4, "norm": None, "final": None}
+KERNELS = {"head_kernel": 3, "tail_kernel": 3}
+SHAPES = [(96, 96, 96), (192, 192, 192), (384, 384, 384)]
+COLUMN = [(64, 96, 96), (768, 96, 96)]
+
+
+def peak(method: str, scan: Path, folder: Path) -> float:
+    """Run one inference in this process; return what it added to the memory of the process, in MiB."""
+    torch.set_num_threads(2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    if method == "rockmonai":
+        override = {
+            f"network_def#{key}": value for key, value in {**NETWORK, **KERNELS, "upsampling": "stepwise"}.items()
+        }
+        override |= {"network_def#residual": False, "scale": 2, "spatial_dims": 3, "block_size": 48, "num_workers": 0}
+        paths = {"input_file": str(scan), "output_file": str(folder / "out.ome.zarr"), "ckpt_dir": str(folder)}
+        flow = ConfigWorkflow(
+            str(CONFIG), workflow_type="infer", logging_file=False, overwrite=True, **paths, **override
+        )
+        flow.initialize()
+        flow.run()
+    else:
+        network = SRResNet(**NETWORK, **KERNELS).eval()
+        image = torch.from_numpy(open_volume(scan).read()[None].astype(np.float32))
+        with torch.inference_mode():
+            sliding_window_inference(image, (48,) * 3, 1, network, 0.25, mode="gaussian")
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def main() -> None:
+    """Print the peak for each size and the ratio of the largest to the smallest."""
+    if len(sys.argv) == 4:
+        logging.disable()
+        print(json.dumps(peak(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))))
+        return
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        torch.save(SRResNet(**NETWORK, **KERNELS).state_dict(), folder / "model.pt")
+        rng = np.random.default_rng(0)
+        for method, shapes in (("rockmonai", COLUMN), ("rockmonai", SHAPES), ("MONAI", SHAPES[:2])):
+            found = []
+            for shape in shapes:
+                scan = folder / "scan.tif"
+                with create_volume(scan, (1, *shape), "uint16", overwrite=True) as volume:
+                    for z in range(shape[0]):
+                        volume[:, z] = rng.integers(0, 65535, (1, *shape[1:]), dtype=np.uint16)
+                command = [sys.executable, __file__, method, str(scan), name]
+                found.append(json.loads(subprocess.check_output(command, text=True).splitlines()[-1]))
+                print(f"{method:10s} {' x '.join(map(str, shape)):16s} {found[-1]:7.0f} MiB", flush=True)
+            print(f"{method:10s} largest / smallest {found[-1] / found[0]:.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.transforms import Compose
+
+from rockmonai.data import Scan
+from rockmonai.data.scan import check_dimensions
+from rockmonai.errors import DataError
+from rockmonai.transforms import ScaleGreyd
+from tests.data.images import write
+
+scaled = Compose([ScaleGreyd("image")])
+
+
+@pytest.fixture
+def greys():
+    return np.random.default_rng(0).integers(0, 65536, (7, 9, 11), np.uint16)
+
+
+@pytest.fixture
+def scan(greys, tmp_path):
+    tifffile.imwrite(tmp_path / "rock.tif", greys, photometric="minisblack")
+    return Scan(str(tmp_path / "rock.tif"), scaled)
+
+
+def test_what_a_scan_knows_of_itself(scan):
+    assert (scan.name, scan.shape, scan.spatial_dims, scan.channels) == ("rock", (7, 9, 11), 3, 1)
+    assert scan.dtype == np.uint16
+
+
+def test_piece_of_the_transformed_is_the_transformed_piece(scan, greys):
+    whole = scaled({"image": greys[None]})["image"]
+    piece = scan.read((slice(2, 5), slice(0, 9), slice(10, 11)))
+    assert piece.dtype == torch.float32
+    assert torch.equal(torch.as_tensor(piece), torch.as_tensor(whole[:, 2:5, :, 10:]))
+
+
+def test_beyond_the_far_faces_it_is_mirrored(scan, greys):
+    whole = torch.as_tensor(scaled({"image": greys[None]})["image"]).numpy()
+    piece = scan.read((slice(4, 10), slice(0, 9), slice(8, 14)))
+    mirrored = np.pad(whole, ((0, 0), (0, 3), (0, 0), (0, 3)), "symmetric")
+    assert np.array_equal(piece.numpy(), mirrored[:, 4:10, :, 8:14])
+
+
+@pytest.mark.parametrize("sides", [(3, 4, 5), (7, 2, 2), (100, 100, 100)])
+def test_samples_lead_from_corner_to_corner(scan, sides):
+    samples = scan.samples(50, sides)
+    expected = tuple(min(side, n) for side, n in zip(sides, scan.shape, strict=True))
+    assert all(sample.shape == (1, 1, *expected) for sample in samples)
+    whole = scan.read(tuple(slice(0, n) for n in scan.shape))
+    z, y, x = expected
+    assert torch.equal(samples[0][0], whole[:, :z, :y, :x])
+    assert torch.equal(samples[-1][0], whole[:, -z:, -y:, -x:])
+    # Together they see every slice of the scan along its longest axis.
+    assert len(samples) == max(-(-n // side) for n, side in zip(scan.shape, expected, strict=True))
+
+
+def test_one_sample_is_in_the_middle(scan):
+    (sample,) = scan.samples(1, (1, 1, 1))
+    assert torch.equal(sample[0], scan.read((slice(3, 4), slice(4, 5), slice(5, 6))))
+
+
+def test_folder_of_slices_is_a_volume(tmp_path):
+    for z in range(3):
+        write(tmp_path / "rock" / f"{z}.tif")
+    assert Scan(str(tmp_path / "rock"), scaled).shape == (3, 4, 4)
+
+
+def test_dataset_within_a_file_has_the_name_of_the_file(tmp_path):
+    with h5py.File(tmp_path / "rock.h5", "w") as file:
+        file["tomo/data"] = np.ones((4, 4, 4), np.uint8)
+    assert Scan(f"{tmp_path}/rock.h5::tomo/data", scaled).name == "rock"
+
+
+def test_channels_are_those_after_the_transform(tmp_path):
+    np.save(tmp_path / "rock.npy", np.ones((2, 4, 4, 4), np.uint8))
+    assert Scan(str(tmp_path / "rock.npy"), scaled).channels == 2
+    assert Scan(str(tmp_path / "rock.npy"), lambda record: {"image": record["image"][:1]}).channels == 1
+
+
+def test_holes_are_refused(tmp_path):
+    greys = np.ones((4, 5, 6), np.float32)
+    greys[1, 2, 3] = np.nan
+    np.save(tmp_path / "rock.npy", greys)
+    with pytest.raises(DataError, match=r"1 NaN/Inf voxels, first at \(z, y, x\) = \(1, 2, 3\)"):
+        Scan(str(tmp_path / "rock.npy"), scaled)
+
+
+def test_refusal_of_a_transform_arrives_as_it_is(tmp_path):
+    np.save(tmp_path / "rock.npy", np.ones((4, 5, 6), np.float32))
+    with pytest.raises(DataError, match="have no natural range"):
+        Scan(str(tmp_path / "rock.npy"), scaled)
+
+
+def test_empty_folder(tmp_path):
+    with pytest.raises(DataError, match="found nothing|no |empty"):
+        Scan(str(tmp_path), scaled)
+
+
+def test_dimensions_of_model_and_scan(scan, tmp_path):
+    with pytest.raises(DataError, match="is a volume of 7 x 9 x 11 voxels and the model is 2D: pass --slicewise z"):
+        check_dimensions(scan, 2, None)
+    check_dimensions(scan, 2, "zyx")
+    check_dimensions(scan, 3, None)
+    picture = Scan(str(write(tmp_path / "slice.tif")), scaled)
+    check_dimensions(picture, 2, None)
+    with pytest.raises(DataError, match="is 1 slice of 4 x 4 pixels and a 3D model needs a volume"):
+        check_dimensions(picture, 3, None)
+    with pytest.raises(DataError, match="--slicewise needs a volume"):
+        check_dimensions(picture, 2, "z")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from monai.networks.nets import BasicUNet, SegResNet, UNet
+from torch import nn
+
+from rockmonai.errors import ModelError
+from rockmonai.inferers import Slicewise, footprint
+from rockmonai.networks import SRResNet
+from tests.inferers.networks import layers, srresnet, unet
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reach"),
+    [
+        # Two 3-kernels a block and four more: head, end of the body, tail, and the first doubling, on the coarse grid;
+        # what is on the fine grid reaches a fraction of a voxel.
+        ({"blocks": 4, "scale": 1}, 11),
+        ({"blocks": 4, "scale": 2, "upsampling": "direct"}, 11),
+        ({"blocks": 4}, 12),
+        ({"blocks": 8}, 20),
+        ({"blocks": 16}, 36),
+        ({"blocks": 9, "head_kernel": 9, "tail_kernel": 7, "norm": "batch"}, 26),
+    ],
+)
+def test_reach_of_srresnet_is_the_sum_of_its_kernels(arguments, reach):
+    found = footprint(srresnet(**{"width": 2, "norm": None} | arguments)(), 2)
+    scale = arguments.get("scale", 4)
+    assert (found.reach, found.stride, found.scale) == ((reach, reach), (1, 1), (scale, scale))
+
+
+@pytest.mark.parametrize("levels", [2, 3, 4])
+def test_unet_lies_on_a_grid(levels):
+    found = footprint(unet(levels=levels)(), 2)
+    assert found.stride == found.smallest == (2**levels,) * 2
+    assert (found.scale, found.channels) == ((1, 1), 2)
+
+
+def test_basic_unet_of_the_literature():
+    # Two 3-kernels on each of 5 levels down and 4 up: 4 * (1 + 2 + 4 + 8) + 2 * 16 = 92, and the widest place of a cell
+    # of 16 voxels is 15 farther.
+    assert footprint(BasicUNet(2, 1, 1, (2, 2, 2, 2, 2, 2), norm="batch"), 2).reach == (107, 107)
+
+
+@pytest.mark.parametrize("norm", ["instance", ("group", {"num_groups": 1})])
+def test_what_measures_its_image_looks_at_everything(norm):
+    for network in (UNet(2, 1, 1, (4, 8), (2,), norm=norm), SRResNet(width=2, blocks=1, norm=norm)):
+        found = footprint(network, 2)
+        assert found.reach == (None, None)
+        assert not found.finite
+
+
+def test_global_pooling_looks_at_everything():
+    class Attention(nn.Module):
+        def forward(self, x):
+            return x * x.mean((2, 3), keepdim=True)
+
+    assert footprint(Attention(), 2).reach == (None, None)
+
+
+def test_result_that_depends_on_the_size_of_the_image_is_not_local():
+    # Aligned corners: the fine grid of a longer image lies elsewhere, though each of its voxels sees two neighbours.
+    aligned = layers(lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True))()
+    assert footprint(aligned, 2).reach == (None, None)
+    assert footprint(layers(lambda: nn.Upsample(scale_factor=2, mode="bilinear"))(), 2).reach == (1, 1)
+
+
+def test_grid_of_a_narrow_branch_beside_a_wide_one():
+    class Branches(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.pool, self.up = nn.Conv2d(1, 1, 9, padding=4), nn.AvgPool2d(2), nn.Upsample(scale_factor=2)
+
+        def forward(self, x):
+            return self.wide(x) + self.up(self.pool(x))
+
+    found = footprint(Branches(), 2)
+    assert (found.reach, found.stride) == ((4, 4), (2, 2))
+
+
+def test_voxels_that_are_skipped():
+    assert footprint(layers(lambda: nn.Conv2d(1, 1, 1, 2), lambda: nn.Upsample(scale_factor=2))(), 2).stride == (2, 2)
+
+
+def test_axes_differ():
+    found = footprint(Slicewise(srresnet(scale=2, upsampling="direct")(), "y"), 3)
+    assert (found.reach, found.scale) == ((5, 0, 5), (2, 1, 2))
+    stretched = layers(lambda: nn.Conv3d(2, 3, (1, 3, 7), padding=(0, 1, 3)))()
+    assert footprint(stretched, 3, in_channels=2).reach == (0, 1, 3)
+
+
+def test_seg_res_net_in_3d():
+    found = footprint(SegResNet(3, 8, out_channels=2, norm="batch"), 3)
+    assert (found.reach, found.stride, found.channels) == ((126,) * 3, (8,) * 3, 2)
+
+
+def test_holes_of_a_dilated_kernel():
+    # As in atrous pyramids: nothing between the voxel itself and the one 24 * 4 farther is read.
+    sparse = layers(
+        lambda: nn.AvgPool2d(4),
+        lambda: nn.Conv2d(1, 1, 3, padding=24, dilation=24),
+        lambda: nn.Upsample(scale_factor=4),
+    )
+    found = footprint(sparse(), 2)
+    assert (found.reach, found.stride) == ((99, 99), (4, 4))
+
+
+def test_reach_beyond_the_longest_is_everything():
+    far = layers(lambda: nn.Conv2d(1, 1, (1, 3), padding=(0, 3000), dilation=(1, 3000)))()
+    assert not footprint(far, 2).finite
+
+
+def test_network_stays_as_it_was():
+    network = srresnet()().train()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    state = torch.get_rng_state()
+    footprint(network, 2)
+    assert network.training
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.Conv2d(1, 1, 3),
+        nn.Sequential(nn.Conv2d(1, 1, 3, 2, 1), nn.Flatten(2)),
+        nn.Conv2d(1, 1, 3, 2, 1),
+        nn.Conv3d(1, 1, 3, padding=1),
+        nn.LSTM(1, 1),
+    ],
+)
+def test_network_that_cannot_be_cut(network):
+    with pytest.raises(ModelError, match="cannot be applied block by block"):
+        footprint(network, 2)
