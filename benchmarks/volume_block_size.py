@@ -7,6 +7,7 @@ network would need for the core alone is *useful*; what the block computes beyon
 from __future__ import annotations
 
 import copy
+import functools
 import statistics
 import time
 from collections.abc import Callable
@@ -58,39 +59,39 @@ def best_rate() -> float:
     return max(rates)
 
 
-def main() -> None:
+def examine(name: str, network: nn.Module, reach: int, cores: tuple[int, ...], best: float) -> None:
     """Print, for each side of the core, the share of the best rate that is useful, and the cost of a voxel."""
+    dims = 2 if "2D" in name else 3
+    execute, meta = shrinking(network), copy.deepcopy(network).to("meta")
+    imagined = shrinking(meta)
+    useful = operations(meta, (1, 1, *[64] * dims)) / 64**dims
+    costs, windows = {}, {}
+
+    def piece(image: torch.Tensor) -> Piece:
+        return Piece(image, (10_000,) * dims, (90_000,) * dims)
+
+    print(f"{name}; best convolution {best / 1e9:.0f} Gflop/s")
+    for core in cores:
+        shape = (1, 1, *[core + 2 * reach] * dims)
+        factor = operations(lambda x: imagined(piece(x)), shape) / useful / core**dims
+        block, window = piece(torch.randn(shape)), torch.randn(1, 1, *[core] * dims)
+        taken = seconds(functools.partial(execute, block))
+        costs[core] = taken / core**dims / factor
+        windows[core] = seconds(functools.partial(network, window)) / core**dims
+        share = useful * core**dims / taken / best
+        computed = share * factor
+        print(f"  core {core:4d}: useful {share:.2f} of the best rate, computed {computed:.2f}; factor {factor:.2f}")
+    print(f"  cost per computed voxel, dearest / cheapest core: {max(costs.values()) / min(costs.values()):.2f}")
+    print(f"  the same for stock windows of these sides: {max(windows.values()) / min(windows.values()):.1f}")
+
+
+def main() -> None:
+    """Examine each network."""
     torch.set_num_threads(1)
     keep_freed_memory()
     with torch.inference_mode():
         for name, (network, reach, cores) in NETWORKS.items():
-            network.eval()
-            dims = 2 if "2D" in name else 3
-            execute, imagined = shrinking(network), shrinking(copy.deepcopy(network).to("meta"))
-            whole = copy.deepcopy(network).to("meta")
-            useful = operations(whole, (1, 1, *[64] * dims)) / 64**dims
-            best = best_rate()
-            print(f"{name}; best convolution {best / 1e9:.0f} Gflop/s")
-            costs, windows = {}, {}
-            for core in cores:
-                side = core + 2 * reach
-                place = ((10_000,) * dims, (90_000,) * dims)
-                factor = (
-                    operations(lambda x, p=place: imagined(Piece(x, *p)), (1, 1, *[side] * dims)) / useful / core**dims
-                )
-                taken = seconds(lambda s=side, p=place: execute(Piece(torch.randn(1, 1, *[s] * dims), *p)))
-                window = torch.randn(1, 1, *[core] * dims)
-                costs[core] = taken / core**dims / factor
-                windows[core] = seconds(lambda x=window: network(x)) / core**dims
-                print(
-                    f"  core {core:4d}: useful {useful * core**dims / taken / best:.2f} of the best rate, computed "
-                    f"{useful * core**dims * factor / taken / best:.2f}; factor {factor:.2f}",
-                    flush=True,
-                )
-            print(
-                f"  cost per computed voxel, dearest / cheapest core: {max(costs.values()) / min(costs.values()):.2f}"
-            )
-            print(f"  the same for stock windows of these sides: {max(windows.values()) / min(windows.values()):.1f}")
+            examine(name, network.eval(), reach, cores, best_rate())
 
 
 if __name__ == "__main__":

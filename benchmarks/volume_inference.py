@@ -1,7 +1,7 @@
 """What a volume costs in exact blocks, beside one pass over the whole, MONAI's and nnU-Net's windows, and plain halos.
 
-Every figure comes from a process of its own with one thread, in rounds; times are CPU seconds of the network's work from
-array to array, and are printed as ratios to the pass over the whole volume.
+Every figure comes from a process of its own with one thread, in rounds; times are CPU seconds from array to array, and
+are printed as ratios to the pass over the whole volume.
 """
 
 from __future__ import annotations
@@ -157,8 +157,8 @@ def main() -> None:
                 run["seconds"] / one["seconds"] for run, one in zip(runs, found["whole volume, one pass"], strict=True)
             ]
             print(
-                f"  {case:24s} {statistics.median(ratios):6.2f} times the whole; off by at most {runs[0]['error']:.1e} std, "
-                f"{runs[0]['decibels']:.1f} dB",
+                f"  {case:24s} {statistics.median(ratios):6.2f} times the whole; "
+                f"off by at most {runs[0]['error']:.1e} std, {runs[0]['decibels']:.1f} dB",
                 flush=True,
             )
 

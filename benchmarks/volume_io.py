@@ -67,7 +67,8 @@ def main() -> None:
                 ratios[kind].append(a / b)
             same = np.array_equal(open_volume(folder / "out.ome.zarr").read(), result)
             print(
-                f"streamed / in memory: CPU {ratios['CPU'][-1]:.3f}, wall {ratios['wall'][-1]:.3f}; equal voxels: {same}"
+                f"streamed / in memory: CPU {ratios['CPU'][-1]:.3f}, wall {ratios['wall'][-1]:.3f}; "
+                f"equal voxels: {same}"
             )
         print(", ".join(f"{kind} {statistics.median(found):.3f}" for kind, found in ratios.items()))
 

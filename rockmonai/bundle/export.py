@@ -74,7 +74,7 @@ def describe(metadata: Path, seen: Footprint) -> None:
 
 
 def check_described(metadata: Path, seen: Footprint) -> None:
-    """Tell when a bundle's metadata describes another network than the one that is applied; what was measured counts."""
+    """Tell when a bundle's metadata describes another network than the one applied; what was measured counts."""
     described = json.loads(metadata.read_text("utf-8")).get("footprint") if metadata.is_file() else None
     if described is not None and len(described["reach"]) == len(seen.reach) and described != seen.as_dict():
         logger.warning(

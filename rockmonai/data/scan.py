@@ -96,8 +96,8 @@ def check_dimensions(scan: Scan, spatial_dims: int, slicewise: str | None) -> No
     size = " x ".join(map(str, scan.shape))
     if scan.spatial_dims > spatial_dims and slicewise is None:
         raise DataError(
-            f"{scan.path} is a volume of {size} voxels and the model is 2D: pass --slicewise z to take it slice by slice, "
-            "or --slicewise zyx for the mean of three directions."
+            f"{scan.path} is a volume of {size} voxels and the model is 2D: pass --slicewise z to take it slice by "
+            "slice, or --slicewise zyx for the mean of three directions."
         )
     if scan.spatial_dims < spatial_dims or (slicewise is not None and scan.spatial_dims == 2):
         wants = "a 3D model" if spatial_dims == 3 else "--slicewise"

@@ -15,10 +15,10 @@ import torch
 import torch.distributed as dist
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
-from tqdm import tqdm
 
 from rockmonai.data.scan import Scan
 from rockmonai.errors import DataError, ModelError, NumericalError, Stopped
+from rockmonai.handlers.bar import Bar
 from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
@@ -54,7 +54,7 @@ class BlockWriter:
         self.signals = StopSignals()
         self._pool = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
-        self._bar: tqdm | None = None
+        self._bar: Bar | None = None
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator over the blocks of the tiling."""
@@ -116,7 +116,7 @@ class BlockWriter:
             dataset: Any = engine.data_loader.dataset  # type: ignore[union-attr]
             sizes = (size_of(block.output(self.tiling.scale)) for block in dataset.blocks)
             total = sum(map(prod, sizes)) * self.tiling.footprint.channels
-            self._bar = tqdm(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
+            self._bar = Bar(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
 
     def _greys(self, pred: torch.Tensor) -> np.ndarray:
         """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output."""
@@ -152,6 +152,7 @@ class BlockWriter:
     def _end(self) -> None:
         """Let the blocks on their way to the disk arrive, whatever ended the run."""
         wait(self._pending)
+        self._pool.shutdown()
         self.signals.restore()
         if self._bar is not None:
             self._bar.close()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ignite.engine import Events
 from monai.engines.workflow import Workflow
-from tqdm import tqdm
 
+from rockmonai.handlers.bar import Bar
 from rockmonai.handlers.on_failure import on_failure
 
 
@@ -13,7 +13,7 @@ class Progress:
     """Shows a bar for every epoch with the current value of each named loss (on the first rank only)."""
 
     def __init__(self) -> None:
-        self.bar: tqdm | None = None
+        self.bar: Bar | None = None
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, a trainer whose ``state.losses`` maps names to numbers."""
@@ -27,7 +27,7 @@ class Progress:
 
     def _open(self, engine: Workflow) -> None:
         state = engine.state
-        self.bar = tqdm(
+        self.bar = Bar(
             total=state.epoch_length,
             initial=state.iteration % state.epoch_length,
             desc=f"epoch {state.epoch}/{state.max_epochs}",

@@ -64,8 +64,8 @@ def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:
     device = next(network.parameters()).device
     samples = [sample.to(device) for sample in scan.samples(_SAMPLES, sides)]
     logger.warning(
-        "%s normalises by the mean and variance of the image it sees, which would differ from block to block: they were "
-        "measured once, on %d pieces of %s voxels, and stay the same for the whole scan.",
+        "%s normalises by the mean and variance of the image it sees, which would differ from block to block: they "
+        "were measured once, on %d pieces of %s voxels, and stay the same for the whole scan.",
         type(network).__name__,
         len(samples),
         " x ".join(map(str, samples[0].shape[2:])),

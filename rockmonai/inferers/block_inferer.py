@@ -11,7 +11,6 @@ import torch
 from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
-from tqdm import tqdm
 
 from rockmonai.engines.precision import amp_dtype
 from rockmonai.errors import DataError
@@ -48,7 +47,9 @@ class BlockInferer(Inferer):
         self._network: nn.Module | None = None
         keep_freed_memory()
 
-    def __call__(self, inputs: MetaTensor, network: nn.Module, *args: Any, **kwargs: Any) -> torch.Tensor:
+    def __call__(  # type: ignore[override]
+        self, inputs: MetaTensor, network: nn.Module, *args: Any, **kwargs: Any
+    ) -> torch.Tensor:
         """Return the prediction of a core, (1, C, *size of the core times scale), float32.
 
         Args:
@@ -82,8 +83,7 @@ class BlockInferer(Inferer):
             )
             low, full = (self._predict(e, piece, corner) for e in (self._executor, build(network, None)))
             distance = float(psnr(low, full, data_range=2.0))
-            with tqdm.external_write_mode():
-                logger.info("%s: %.1f dB from float32 on the first block", str(dtype).removeprefix("torch."), distance)
+            logger.info("%s: %.1f dB from float32 on the first block", str(dtype).removeprefix("torch."), distance)
 
     def _predict(self, executor: Executor, piece: Piece, core: Box) -> torch.Tensor:
         """Return the output over ``core``, in halves if need be."""
@@ -118,7 +118,7 @@ class BlockInferer(Inferer):
         part, middle = core[axis], core[axis].start + cells[axis] // 2 * strides[axis]
         if cells[axis] == 1:
             raise DataError(
-                "Not even a few voxels and their halo fit into memory: use a smaller network, amp, or a device with more."
+                "Not even a few voxels and their halo fit into memory: use a smaller network, amp, or a larger device."
             )
         return axis, [
             (*core[:axis], half, *core[axis + 1 :]) for half in (slice(part.start, middle), slice(middle, part.stop))

@@ -110,8 +110,8 @@ def _smallest(network: nn.Module, spatial_dims: int, in_channels: int) -> tuple[
         if all(s and a == s * side and b == 2 * a for s, a, b in zip(scale, once, twice, strict=True)):
             return side, scale, channels
     raise ModelError(
-        f"{type(network).__name__} cannot be applied block by block ({reason}): use a network for {spatial_dims}D images "
-        f"with {in_channels} channels whose output is as large as its input or an integer number of times larger."
+        f"{type(network).__name__} cannot be applied block by block ({reason}): take a network for {spatial_dims}D "
+        f"images of {in_channels} channels whose output is as large as its input or an integer number of times larger."
     )
 
 

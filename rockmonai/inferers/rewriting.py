@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from typing import Any
 
 import torch
 from monai.networks.blocks import SubpixelUpsample
@@ -49,7 +50,7 @@ def rewritten(network: nn.Module) -> fx.GraphModule:
 
 
 def _fold_norm(traced: fx.GraphModule, node: fx.Node) -> None:
-    norm, before = _layer(traced, node), node.args[0] if node.args else None
+    norm, before = _layer(traced, node), _first(node)
     convolution = _layer(traced, before)
     if (
         isinstance(norm, _BatchNorm)
@@ -76,7 +77,7 @@ def _move_tail(traced: fx.GraphModule, node: fx.Node) -> None:
         layer = _layer(traced, user)
         if SubpixelConvolution.replaces(layer, shuffle.scale_factor):
             traced.add_submodule(str(user.target), SubpixelConvolution(layer, shuffle.scale_factor))
-            node.replace_all_uses_with(node.args[0])
+            node.replace_all_uses_with(_first(node))
             traced.graph.erase_node(node)
             return
         if not isinstance(layer, _SAME_EVERYWHERE) or (isinstance(layer, nn.PReLU) and layer.num_parameters > 1):
@@ -106,11 +107,11 @@ def _overwrite(traced: fx.GraphModule, node: fx.Node) -> None:
                 return
 
 
-def _is_fresh(traced: fx.GraphModule, node: object) -> bool:
+def _is_fresh(traced: fx.GraphModule, node: Any) -> bool:
     """Tell whether ``node`` is a tensor that a convolution has just made, for one reader."""
     layer = _layer(traced, node)
     if isinstance(layer, nn.LeakyReLU | nn.ReLU) and layer.inplace:
-        return _alone(node) and _is_fresh(traced, node.args[0])
+        return _alone(node) and _is_fresh(traced, _first(node))
     return isinstance(layer, _ConvNd | SubpixelConvolution) and _alone(node)
 
 
@@ -119,7 +120,12 @@ def _alone(node: fx.Node) -> bool:
     return len(node.users) == 1
 
 
-def _layer(traced: fx.GraphModule, node: object) -> nn.Module | None:
+def _first(node: fx.Node) -> Any:
+    """Return what computes the first operand."""
+    return node.args[0] if node.args else None
+
+
+def _layer(traced: fx.GraphModule, node: Any) -> Any:
     """Return the layer that ``node`` calls, None if it calls none or one that others call as well."""
     if not isinstance(node, fx.Node) or node.op != "call_module":
         return None

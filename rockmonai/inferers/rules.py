@@ -39,7 +39,7 @@ def convolve(values: torch.Tensor, layer: nn.Conv3d) -> torch.Tensor:
     return _CONVOLVE[values.ndim - 2](*arguments, layer.stride, 0, layer.dilation, layer.groups)
 
 
-def pooling(layer: nn.MaxPool3d, piece: Piece) -> Piece:
+def pooling(layer: nn.MaxPool2d | nn.MaxPool3d | nn.AvgPool2d | nn.AvgPool3d, piece: Piece) -> Piece:
     """Return the pooled piece."""
     dims = piece.values.ndim - 2
     kernel, stride, padding, dilation = (
@@ -70,31 +70,26 @@ def _window(
 
 def transposed_convolution(layer: nn.ConvTranspose3d, piece: Piece) -> Piece:
     """Return the transposed convolution of a piece, without the ends that a neighbour would add to."""
-    stride, padding, extra = layer.stride, layer.padding, layer.output_padding
+    stride, padding, extra = layer.stride, [int(width) for width in layer.padding], layer.output_padding
     reached = [d * (k - 1) + 1 for k, d in zip(layer.kernel_size, layer.dilation, strict=True)]
-    if any(r < s for r, s in zip(reached, stride, strict=True)):
+    overlap = [r - s for r, s in zip(reached, stride, strict=True)]
+    if min(overlap) < 0:
         raise UnknownLayer("a transposed convolution leaves voxels out")
     values = _TRANSPOSED[piece.values.ndim - 2](
         piece.values.to(layer.weight.dtype), layer.weight, layer.bias, stride, 0, extra, layer.groups, layer.dilation
     )
     # Unpadded, voxel i of the piece begins at i * stride; the layer's padding then cuts the whole's two ends.
-    unpadded = Piece(
-        values,
-        tuple(a * s for a, s in zip(piece.start, stride, strict=True)),
-        tuple((n - 1) * s + r + e for n, s, r, e in zip(piece.whole, stride, reached, extra, strict=True)),
+    start = tuple(a * s for a, s in zip(piece.start, stride, strict=True))
+    whole = tuple(n * s + o + e for n, s, o, e in zip(piece.whole, stride, overlap, extra, strict=True))
+    known = Piece(values, start, whole).trimmed(overlap, [o + e for o, e in zip(overlap, extra, strict=True)])
+    part = known.between(
+        [max(a, p) for a, p in zip(known.start, padding, strict=True)],
+        [min(b, n - p) for b, n, p in zip(known.stop, whole, padding, strict=True)],
     )
-    start = [max(a + (r - s) * (a > 0), p) for a, r, s, p in zip(unpadded.start, reached, stride, padding, strict=True)]
-    stop = [
-        min(whole - p, end if b == n else b * s)
-        for b, n, s, end, whole, p in zip(
-            piece.stop, piece.whole, stride, unpadded.stop, unpadded.whole, padding, strict=True
-        )
-    ]
-    part = unpadded.between(start, stop)
     return Piece(
         part.values,
-        tuple(a - p for a, p in zip(start, padding, strict=True)),
-        tuple(n - 2 * p for n, p in zip(unpadded.whole, padding, strict=True)),
+        tuple(a - p for a, p in zip(part.start, padding, strict=True)),
+        tuple(n - 2 * p for n, p in zip(whole, padding, strict=True)),
     )
 
 
@@ -113,9 +108,9 @@ def shuffling(layer: SubpixelUpsample, piece: Piece) -> Piece:
 def interpolation(layer: nn.Upsample, piece: Piece) -> Piece:
     """Return the interpolated piece, without the ends whose neighbours are missing."""
     given = layer.scale_factor if isinstance(layer.scale_factor, tuple) else (layer.scale_factor,) * len(piece.start)
-    if layer.align_corners or not all(factor and float(factor).is_integer() for factor in given):
+    factors = [int(factor) for factor in given if factor and float(factor).is_integer()]
+    if layer.align_corners or len(factors) < len(given):
         raise UnknownLayer("an interpolation aligns the corners of the image, or has no integer factor")
-    factors = [int(factor) for factor in given]
     finer = piece.finer(layer(piece.values), factors)
     if layer.mode.startswith("nearest"):
         return finer

@@ -24,7 +24,6 @@ from rockmonai.inferers.pieces import Piece, UnknownLayer, together
 from rockmonai.inferers.rewriting import add_to, rewritten
 from rockmonai.inferers.subpixel import SubpixelConvolution
 
-
 # A layer whose output voxel depends on the voxel at the same place alone.
 _POINTWISE = (
     nn.Identity,
@@ -54,12 +53,15 @@ _RULES: dict[type | tuple[type, ...], Callable[[Any, Piece], Piece]] = {
 _FUNCTIONS = {add_to, operator.add, operator.iadd, torch.add, operator.mul, torch.mul, operator.sub, torch.sub}
 
 
-class Shrinking(fx.Interpreter):
+class Shrinking:
     """Applies a network to a `Piece` and returns the piece of its output that follows from it.
 
     Args:
         network: in evaluation mode; convolutions, poolings, pointwise layers, sums, products, concatenations, pixel
             shuffles and interpolations. It is copied and rewritten.
+
+    Attributes:
+        module: what it was rewritten to.
 
     Raises:
         UnknownLayer: if the network holds anything else, or cannot be traced.
@@ -67,11 +69,29 @@ class Shrinking(fx.Interpreter):
 
     def __init__(self, network: nn.Module) -> None:
         try:
-            super().__init__(rewritten(network))
+            self.module = rewritten(network)
         except Exception as error:  # tracing runs the network's own code on a stand-in
             raise UnknownLayer(f"{type(network).__name__} cannot be traced ({error})") from error
-        for node in self.module.graph.nodes:
+        self._nodes = list(self.module.graph.nodes)
+        for node in self._nodes:
             self._check(node)
+        last_user = {operand: node for node in self._nodes for operand in node.all_input_nodes}
+        self._done_after: dict[fx.Node, list[fx.Node]] = {}
+        for operand, node in last_user.items():
+            self._done_after.setdefault(node, []).append(operand)
+
+    def run(self, piece: Piece) -> Piece:
+        """Return the piece of the output that follows from a piece of the input; what is done with is freed at once."""
+        known: dict[fx.Node, Any] = {}
+        for node in self._nodes:
+            args = fx.map_arg(node.args, known.__getitem__)
+            if node.op == "output":
+                return args[0]
+            known[node] = piece if node.op == "placeholder" else self._apply(node, args)
+            del args
+            for operand in self._done_after.get(node, ()):
+                del known[operand]
+        raise AssertionError("a graph ends with its output")
 
     def _check(self, node: fx.Node) -> None:
         if node.op in ("placeholder", "output"):
@@ -85,23 +105,20 @@ class Shrinking(fx.Interpreter):
         elif not (node.op == "call_function" and (node.target in _FUNCTIONS or node.target is torch.cat)):
             raise UnknownLayer(f"there is no rule for {node.target}")
 
-    def call_module(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Piece:
-        """Return what a layer makes of a piece."""
-        layer = self.fetch_attr(target)
-        rule = _rule(layer)
-        assert rule is not None and not kwargs
-        return rule(layer, *args)
-
-    def call_function(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Return what a function makes of pieces, where all of them are."""
-        if target is torch.cat:
+    def _apply(self, node: fx.Node, args: Any) -> Piece:
+        """Return what a layer makes of a piece, or a function of several, where all of them are."""
+        if node.op == "call_module":
+            layer = self.module.get_submodule(str(node.target))
+            rule = _rule(layer)
+            assert rule is not None
+            return rule(layer, *args)
+        function: Any = node.target
+        if function is torch.cat:
             return together(lambda *values: torch.cat(values, 1), args[0])
-        if target is operator.iadd:
-            target = operator.add  # the piece may be a view of the image itself
         pieces = [arg for arg in args if isinstance(arg, Piece)]
         if len(pieces) == 1:
-            return pieces[0].map(lambda values: target(*(values if arg is pieces[0] else arg for arg in args)))
-        return together(target, pieces)
+            return pieces[0].map(lambda values: function(*(values if arg is pieces[0] else arg for arg in args)))
+        return together(function, pieces)
 
 
 def _rule(layer: nn.Module) -> Callable[[Any, Piece], Piece] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import torch
 from monai.networks.layers import Conv
 from monai.networks.utils import pixelshuffle
@@ -37,12 +38,13 @@ class SubpixelConvolution(nn.Module):
         convolution = Conv[Conv.CONV, self.dims](fine.in_channels * cells, fine.out_channels * cells, 2)
         weight = fine.weight.new_zeros(convolution.weight.shape)
         for number, place in enumerate(product(range(factor), repeat=self.dims)):
-            for tap in product(*(range(k) for k in fine.kernel_size)):
+            taps = product(range(fine.kernel_size[0]), repeat=self.dims)
+            for tap, values in zip(taps, fine.weight.flatten(2).unbind(2), strict=True):
                 # The fine voxel that this tap reads, as a coarse voxel of the window and a place in it.
                 steps = [divmod(q + t - 2 * self.radius, factor) for q, t in zip(place, tap, strict=True)]
-                inside = sum(u * factor**power for (_, u), power in zip(steps, range(self.dims)[::-1], strict=True))
-                coarse = tuple(step + 1 for step, _ in steps)
-                weight[(slice(number, None, cells), slice(inside, None, cells), *coarse)] = fine.weight[(..., *tap)]
+                inside = int(np.ravel_multi_index([within for _, within in steps], (factor,) * self.dims))
+                corner = int(np.ravel_multi_index([step + 1 for step, _ in steps], (2,) * self.dims))
+                weight.flatten(2)[number::cells, inside::cells, corner] = values
         convolution.weight = nn.Parameter(weight, requires_grad=False)
         bias = fine.weight.new_zeros(fine.out_channels) if fine.bias is None else fine.bias.detach()
         convolution.bias = nn.Parameter(bias.repeat_interleave(cells), requires_grad=False)
@@ -57,7 +59,8 @@ class SubpixelConvolution(nn.Module):
             and fine.groups == 1
             and len(set(fine.kernel_size)) == 1
             and all(
-                k % 2 and p == k // 2 and 2 * p <= factor for k, p in zip(fine.kernel_size, fine.padding, strict=True)
+                k % 2 and p == k // 2 and 0 < 2 * p <= factor
+                for k, p in zip(fine.kernel_size, fine.padding, strict=True)
             )
             and fine.padding_mode in ("zeros", "reflect")
             # Many channels are computed well on any grid; the coarse one would take more work.

@@ -135,31 +135,29 @@ def tile(
         block_size = _begun(output_file, len(scan.shape))
     if block_size is None:
         return _fitting(whole, network, amp)
-    size = [block_size] * len(scan.shape) if isinstance(block_size, int) else list(block_size)
-    if len(size) != len(scan.shape) or min(size) < 1:
+    given = [block_size] * len(scan.shape) if isinstance(block_size, int) else list(block_size)
+    if len(given) != len(scan.shape) or min(given) < 1:
         raise UsageError(f"block_size is {block_size}; give one positive number, or one for each of {scan.shape}.")
-    rounded = tuple(math.ceil(n / s) * s for n, s in zip(size, seen.stride, strict=True))
-    if rounded != tuple(size):
-        logger.info("block_size %s -> %s, a multiple of the network's stride %s", size, rounded, seen.stride)
+    rounded = tuple(math.ceil(n / s) * s for n, s in zip(given, seen.stride, strict=True))
+    if rounded != tuple(given):
+        logger.info("block_size %s -> %s, a multiple of the network's stride %s", given, rounded, seen.stride)
     size = _even(whole, rounded)
     return replace(whole, size=size, bytes_at_once=_cost(whole, network)(size))
 
 
 def _halo(halo: int | str, scan: Scan, network: nn.Module, seen: Footprint, half_level: float) -> tuple[int, ...]:
-    dims = len(seen.reach)
+    reach = tuple(r or 0 for r in seen.reach)
     if isinstance(halo, int) and halo >= 0:
-        reach = max(r or 0 for r in seen.reach)
-        if not seen.finite or halo < reach:
-            sees = f"sees {reach} voxels around" if seen.finite else "looks at everything"
+        if not seen.finite or halo < max(reach):
+            sees = f"sees {max(reach)} voxels around" if seen.finite else "looks at everything"
             logger.warning("halo %d is not exact: the network %s; blocks will differ where they meet.", halo, sees)
-        return (halo,) * dims
+        return (halo,) * len(reach)
     if not seen.finite:
         raise ModelError(
-            f"{type(network).__name__} looks at its whole input, so that no block alone gives what the whole scan would: "
+            f"{type(network).__name__} looks at its whole input, so that no block gives what the whole scan would: "
             "pass --halo 32, say, and blend windows with the overlay sliding_window.json, or train a network without "
             "attention and global pooling."
         )
-    reach = tuple(r or 0 for r in seen.reach)
     if halo == "reach":
         return reach
     if halo == "calibrated":

@@ -49,7 +49,7 @@ def test_export_measures_the_network_and_changes_one_line_of_the_metadata(bundle
 
 
 def test_export_without_weights_is_refused(bundle):
-    with pytest.raises(ModelError, match="no weights .* train the bundle first"):
+    with pytest.raises(ModelError, match=r"no weights .* train the bundle first"):
         export(bundle, **tiny_network())
 
 

@@ -48,8 +48,8 @@ def test_ranks_share_what_is_missing(scan, blocks, ranks, monkeypatch):
     shares = []
     for rank in range(ranks):
         monkeypatch.setattr(block_dataset.dist, "get_rank", lambda rank=rank: rank)
-        shares.append([block.index for block in BlockDataset(scan, blocks, done=[3]).blocks])
-    assert sorted(sum(shares, [])) == [0, 1, 2, *range(4, 12)]
+        shares += [[block.index for block in BlockDataset(scan, blocks, done=[3]).blocks]]
+    assert sorted(index for share in shares for index in share) == [0, 1, 2, *range(4, 12)]
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rockmonai.inferers import Orthogonal, Slicewise, Tiling, footprint
 from rockmonai.inferers.executors import fastest, padding, shrinking
 from rockmonai.inferers.pieces import Piece, TooSmall, UnknownLayer
+from rockmonai.networks.layers import pixel_shuffle
 from tests.inferers.networks import (
     by_blocks,
     distance,
@@ -60,6 +61,11 @@ IN_2D = {
     "stepwise_2": srresnet(scale=2, norm="batch"),
     "stepwise_4": srresnet(scale=4, norm="batch", blocks=2),
     "stepwise_wide_ends": srresnet(scale=2, norm="batch", head_kernel=9, tail_kernel=7),
+    "stepwise_thin_end": srresnet(scale=2, tail_kernel=1),
+    "stepwise_8": srresnet(scale=8, width=2),
+    "shuffled_4": layers(
+        convolved(2, 1, 32), lambda: pixel_shuffle(2, 4), convolved(2, 2, 1, 5, padding_mode="reflect")
+    ),
     "direct_1": srresnet(scale=1, upsampling="direct", norm="batch", out_channels=3),
     "direct_2": srresnet(scale=2, upsampling="direct", norm="batch"),
     "direct_3": srresnet(scale=3, upsampling="direct", norm=None),
@@ -126,6 +132,24 @@ def test_blocks_are_the_whole(dims, factory):
     for executor in (shrinking(network), padding(network)):
         for size in ((26, 11) if dims == 2 else (7, 9, 30), 100):
             assert distance(by_blocks(executor, whole, tiling(network, whole, size)), expected) < ROUNDING
+
+
+@pytest.mark.parametrize(("dims", "factory"), cases())
+@torch.no_grad()
+def test_piece_is_right_to_its_last_voxel(dims, factory):
+    network = factory()
+    seen = footprint(network, dims)
+    sides = seen.frame([2 * r + 6 * s for r, s in zip(seen.reach, seen.stride, strict=True)])
+    whole = image(*sides)
+    expected = Piece(network(whole), (0,) * dims, tuple(n * k for n, k in zip(sides, seen.scale, strict=True)))
+    for cut in (0, 1, 2):  # inside, at the first face, at the last one
+        box = tuple(
+            slice(0 if cut == 1 else s, n if cut == 2 else n - 2 * s) for n, s in zip(sides, seen.stride, strict=True)
+        )
+        part = shrinking(network)(Piece(whole[(..., *box)], tuple(b.start for b in box), sides))
+        assert part.whole == expected.whole
+        wanted = expected.between(part.start, part.stop).values
+        assert float((part.values - wanted).abs().max() / expected.values.std()) < ROUNDING
 
 
 @pytest.mark.parametrize("factory", [IN_2D["stepwise_2"], IN_2D["unet"], IN_2D["bilinear_3"]])

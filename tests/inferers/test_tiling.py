@@ -96,7 +96,7 @@ def test_halo_in_voxels(scan_of, caplog):
 
 def test_network_that_looks_at_everything(scan_of, caplog):
     network = UNet(2, 1, 1, (4, 8), (2,), norm="instance")
-    with pytest.raises(ModelError, match="looks at its whole input.*--halo 32"):
+    with pytest.raises(ModelError, match=r"looks at its whole input.*--halo 32"):
         tile(scan_of(50, 60), network)
     assert not tile(scan_of(50, 60), network, halo=8).exact
     assert "looks at everything" in caplog.text
