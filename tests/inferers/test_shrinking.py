@@ -123,7 +123,7 @@ def whole_for(dims, network):
     return image(*(-(-side // grid) * grid for side in ((61, 47) if dims == 2 else (17, 12, 23))))
 
 
-@pytest.mark.parametrize(("dims", "factory"), cases())
+@pytest.mark.parametrize(("dims", "factory"), list(cases()))
 @torch.no_grad()
 def test_blocks_are_the_whole(dims, factory):
     network = factory()
@@ -134,7 +134,7 @@ def test_blocks_are_the_whole(dims, factory):
             assert distance(by_blocks(executor, whole, tiling(network, whole, size)), expected) < ROUNDING
 
 
-@pytest.mark.parametrize(("dims", "factory"), cases())
+@pytest.mark.parametrize(("dims", "factory"), list(cases()))
 @torch.no_grad()
 def test_piece_is_right_to_its_last_voxel(dims, factory):
     network = factory()

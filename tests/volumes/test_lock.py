@@ -11,15 +11,15 @@ import pytest
 from rockmonai.errors import OutputError
 from rockmonai.volumes.lock import Lock
 
-HOLD = """
+HOLD = r"""
 import os, sys, time
 from pathlib import Path
 from rockmonai.volumes.lock import Lock
 lock = Lock(Path(sys.argv[1]), Path("rock.tif"))
 if sys.argv[2] == "with a worker" and os.fork() == 0:
-    print(os.getpid(), flush=True)
+    os.write(1, b"%d\n" % os.getpid())
     time.sleep(60)
-print(0, flush=True)
+os.write(1, b"0\n")
 time.sleep(60)
 """
 
