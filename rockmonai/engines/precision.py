@@ -29,6 +29,12 @@ def amp_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
     raise UsageError(f"amp is {amp!r}; use false, true, 'bf16' or 'fp16'.")
 
 
+def full_products() -> AbstractContextManager:
+    """Return the context in which a GPU multiplies float32 as such, not with the 10 bits of TF32."""
+    cudnn = torch.backends.cudnn
+    return cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False)
+
+
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager:
     """Return the context in which ``device`` computes in ``dtype``; it does nothing when ``dtype`` is None."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)

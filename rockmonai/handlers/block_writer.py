@@ -120,6 +120,7 @@ class BlockWriter:
 
     def _greys(self, pred: torch.Tensor) -> np.ndarray:
         """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output."""
+        pred = pred.cpu()  # a device has better things to hold than greys in double precision, or cannot
         if not torch.isfinite(pred).all():
             raise NumericalError("The network predicts NaN or infinite values: check its weights, or run without amp.")
         self.voxels += pred.numel()

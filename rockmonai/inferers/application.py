@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from rockmonai.data.scan import Scan, check_dimensions
+from rockmonai.engines.precision import full_products
 from rockmonai.errors import DataError, UsageError
 from rockmonai.inferers.footprint import footprint
 from rockmonai.inferers.frozen_statistics import freeze_statistics, measures_its_input
@@ -70,4 +71,5 @@ def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:
         len(samples),
         " x ".join(map(str, samples[0].shape[2:])),
     )
-    return freeze_statistics(network, [to_slices(sample, axis) for sample in samples] if axis else samples)
+    with full_products():
+        return freeze_statistics(network, [to_slices(sample, axis) for sample in samples] if axis else samples)

@@ -12,7 +12,7 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import nn
 
-from rockmonai.engines.precision import amp_dtype
+from rockmonai.engines.precision import amp_dtype, full_products
 from rockmonai.errors import DataError
 from rockmonai.inferers.executors import Executor, fastest, padding
 from rockmonai.inferers.memory import keep_freed_memory
@@ -60,8 +60,7 @@ class BlockInferer(Inferer):
         """
         block = self.tiling.blocks[int(inputs.meta["block"])]
         piece = Piece(inputs.as_tensor(), tuple(part.start for part in block.read), self.tiling.frame)
-        cudnn = torch.backends.cudnn
-        with cudnn.flags(cudnn.enabled, cudnn.benchmark, deterministic=cudnn.deterministic, allow_tf32=False):
+        with full_products():
             if self._network is not network:
                 self._prepare(network, piece, block.core)
             return self._predict(self._executor, piece, block.core)

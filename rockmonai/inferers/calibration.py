@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from rockmonai.data.scan import Scan
+from rockmonai.engines.precision import full_products
 from rockmonai.errors import UsageError
 from rockmonai.inferers.executors import padding
 from rockmonai.inferers.footprint import Footprint
@@ -52,7 +53,7 @@ def calibrated_halo(scan: Scan, network: nn.Module, seen: Footprint, half_level:
     def predict(core: Box, halo: tuple[int, ...]) -> torch.Tensor:
         read = seen.read(core, frame, halo)
         image = scan.read(read)[None].to(next(network.parameters()).device)
-        with torch.inference_mode():
+        with torch.inference_mode(), full_products():
             piece = padding(network)(Piece(image, tuple(part.start for part in read), frame))
         fine = scaled(core, seen.scale)
         return piece.between([part.start for part in fine], [part.stop for part in fine]).values

@@ -80,13 +80,14 @@ def fastest(network: nn.Module, example: torch.Tensor, dtype: torch.dtype | None
     """
     try:
         spatial = tuple(example.shape[2:])
-        traced = shrinking(network)(Piece(example, (0,) * len(spatial), spatial)).values
+        full = shrinking(network)
+        traced = full(Piece(example, (0,) * len(spatial), spatial)).values
         expected = network(example)
         if traced.shape != expected.shape or not torch.allclose(
             traced, expected, rtol=1e-3, atol=1e-3 * expected.std()
         ):
             raise UnknownLayer("what was traced of it computes something else")
-        return shrinking(network, dtype) if dtype is not None else shrinking(network)
+        return full if dtype is None else shrinking(network, dtype)
     except (UnknownLayer, RuntimeError) as reason:
         logger.info(
             "%s: the halo of a block is computed whole in every layer (%s)", type(network).__name__, first_line(reason)

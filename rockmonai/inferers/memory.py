@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 # From glibc's malloc.h.
-_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -3, -8
 
 
 def keep_freed_memory() -> None:
@@ -28,6 +28,7 @@ def keep_freed_memory() -> None:
     if hasattr(libc, "mallopt"):
         for setting in (_MMAP_THRESHOLD, _TRIM_THRESHOLD):
             libc.mallopt(setting, 1 << 30)
+        libc.mallopt(_ARENA_MAX, 1)  # else every thread keeps its own
 
 
 def peak_bytes(function: Callable[..., Any], *arguments: Any) -> int:

@@ -132,7 +132,10 @@ def tile(
     widths = _halo(halo, scan, network, seen, half_level)
     whole = Tiling(scan.shape, scan.channels, seen, widths, scan.shape)
     if block_size is None and output_file is not None:
-        block_size = _begun(output_file, len(scan.shape))
+        begun = [_begun(output_file, len(scan.shape))]
+        if dist.is_initialized():  # what one rank sees, another may have cleared away
+            dist.broadcast_object_list(begun)
+        (block_size,) = begun
     if block_size is None:
         return _fitting(whole, network, amp)
     given = [block_size] * len(scan.shape) if isinstance(block_size, int) else list(block_size)

@@ -18,6 +18,7 @@ from rockmonai.errors import OutputError
 from rockmonai.volumes import journal, ome_zarr
 from rockmonai.volumes.atomic import make_writable, output_errors, partial_name
 from rockmonai.volumes.blocks import Box, size_of
+from rockmonai.volumes.changes import changes
 from rockmonai.volumes.create import WritableVolume, plan
 from rockmonai.volumes.formats import creator
 from rockmonai.volumes.journal import Entry
@@ -36,6 +37,12 @@ _MARGIN = 1.1
 def begun_with(output_file: str | Path) -> Mapping[str, Any] | None:
     """Return the identity of the unfinished run that would be continued in ``output_file``; None if there is none."""
     return journal.header_of(_folder_of(Path(output_file)))
+
+
+def _refuse_strangers(folder: Path) -> None:
+    """Raise an OutputError if something else has the name of the folder of an unfinished output."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not (folder / "lock").exists()):
+        raise OutputError(f"{folder} is no unfinished output: move it away, or choose another --output_file.")
 
 
 def _folder_of(path: Path) -> Path:
@@ -61,7 +68,8 @@ class BlockStore:
         pieces: lengths of a block along (z,) y, x.
         identity: nested values, as JSON holds them, on which the result depends, such as ``{"input": fingerprint(path),
             "weights": sha256, "config": {...}}``. A run is only continued with the same.
-        overwrite: remove what another run has left, finished or not; replace an existing output at the end.
+        overwrite: replace an existing output at the end, and forget an unfinished one that was begun with another
+            identity; one with the same is continued.
         rank: of this process.
 
     Attributes:
@@ -89,7 +97,6 @@ class BlockStore:
     ) -> None:
         self.path = Path(output_file)
         self._layout, self._overwrite = plan(shape, dtype, spacing, pieces), overwrite
-        self.dtype = self._layout.dtype
         self._rank, self.dtype = rank, self._layout.dtype
         self._is_zarr = creator(self.path) is ome_zarr
         self._folder = _folder_of(self.path)
@@ -98,6 +105,7 @@ class BlockStore:
         if rank == 0:
             make_writable(self.path.parent, "choose another --output_file")
             with output_errors(self.path):
+                _refuse_strangers(self._folder)
                 self._folder.mkdir(exist_ok=True)
                 self._lock = Lock(self._folder / "lock", self.path)
                 try:
@@ -172,7 +180,7 @@ class BlockStore:
     def _begin_or_resume(self, header: dict[str, Any]) -> None:
         _try_format(self.path, self._layout, self._overwrite)
         before = journal.header_of(self._folder)
-        if self._overwrite or before is None or not self._volume.exists():
+        if before is None or (self._overwrite and changes(before, header)) or not self._volume.exists():
             clear(self._folder, keep=["lock"])
             self._refuse_small_disk([])
             ome_zarr.create(self._volume, self._layout)
