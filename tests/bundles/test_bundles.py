@@ -14,6 +14,7 @@ from monai.bundle import ConfigParser, ckpt_export, onnx_export, verify_metadata
 
 from rockmonai.bundle import check_config
 from rockmonai.errors import find_rock_error
+from rockmonai.inferers import footprint
 from rockmonai.volumes import open_volume
 from tests.bundles.runs import BUNDLES, TINY, tiny_network, train, workflow
 
@@ -93,6 +94,13 @@ def test_metadata_is_valid(bundle, tmp_path):
     spoiled.write_text(json.dumps({key: value for key, value in config(bundle, "metadata").items() if key != "task"}))
     with pytest.raises(ValueError, match="'task' is a required property"):
         verify_metadata(meta_file=str(spoiled), filepath=schema)
+
+
+@every_bundle
+def test_metadata_says_what_the_network_reads(bundle):
+    parser = ConfigParser(config(bundle, "inference"))
+    network, dims = (parser.get_parsed_content(key) for key in ("network_def", "spatial_dims"))
+    assert config(bundle, "metadata")["footprint"] == footprint(network, dims).as_dict()
 
 
 @every_bundle
