@@ -17,6 +17,7 @@ from rockmonai.bundle.running import running_workflow
 from rockmonai.data.scan import Scan
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.volumes import BlockStore, sha256_of
+from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
@@ -82,21 +83,17 @@ def _tell(store: BlockStore, scan: Scan, tiling: Tiling, spacing: Sequence[float
     layers = "an unknown amount" if tiling.bytes_at_once is None else f"about {_bytes(tiling.bytes_at_once)}"
     free = _bytes(shutil.disk_usage(store.path.parent).free)
     logger.info(
-        f"{scan.path} ({_times(scan.shape)} {scan.dtype}) -> "
-        f"{store.path} ({_times(tiling.output_shape)} {store.dtype}{voxel})"
+        f"{scan.path} ({in_words(scan.shape)} {scan.dtype}) -> "
+        f"{store.path} ({in_words(tiling.output_shape)} {store.dtype}{voxel})"
     )
     logger.info(
-        f"{left} block{'s' * (left != 1)} of {_times(tiling.size)} voxels, {_widths(tiling.halo)} more on each side; "
+        f"{left} block{'s' * (left != 1)} of {in_words(tiling.size)} voxels, {_widths(tiling.halo)} more on each side; "
         f"memory of the layers: {layers}; disk: about {_bytes(store.bytes_needed)} of {free} free"
     )
 
 
-def _times(sizes: Sequence[int]) -> str:
-    return " x ".join(map(str, sizes))
-
-
 def _widths(halo: Sequence[int]) -> str:
-    return str(halo[0]) if len(set(halo)) == 1 else _times(halo)
+    return str(halo[0]) if len(set(halo)) == 1 else in_words(halo)
 
 
 def _bytes(size: int) -> str:

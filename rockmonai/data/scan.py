@@ -11,7 +11,7 @@ import torch
 
 from rockmonai.errors import DataError, find_rock_error
 from rockmonai.volumes import check_finite, fingerprint, open_volume, stem_of
-from rockmonai.volumes.blocks import Box, size_of
+from rockmonai.volumes.blocks import Box, in_words, size_of
 
 
 class Scan:
@@ -93,7 +93,7 @@ def check_dimensions(scan: Scan, spatial_dims: int, slicewise: str | None) -> No
     Raises:
         DataError: if so.
     """
-    size = " x ".join(map(str, scan.shape))
+    size = in_words(scan.shape)
     if scan.spatial_dims > spatial_dims and slicewise is None:
         raise DataError(
             f"{scan.path} is a volume of {size} voxels and the model is 2D: pass --slicewise z to take it slice by "

@@ -24,7 +24,7 @@ from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.transforms import GreyRange, output_limits, unscale_grey
 from rockmonai.volumes import BlockStore, check_unchanged
-from rockmonai.volumes.blocks import Block, scaled, size_of, within
+from rockmonai.volumes.blocks import Block, in_words, scaled, size_of, within
 
 logger = logging.getLogger("rockmonai")
 
@@ -167,11 +167,8 @@ def _core(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:
         return pred
     if tuple(pred.shape[2:]) != size_of(read):
         raise ModelError(
-            f"The prediction of block {block.index} has {_times(pred.shape[2:])} voxels where {_times(size_of(core))} "
-            "are wanted: use an inferer that returns the core of a block, or all of what it is given."
+            f"The prediction of block {block.index} has {in_words(pred.shape[2:])} voxels where "
+            f"{in_words(size_of(core))} are wanted: use an inferer that returns the core of a block, or all of what it "
+            "is given."
         )
     return pred[(slice(None), slice(None), *within(core, read))]
-
-
-def _times(sizes: tuple[int, ...] | torch.Size) -> str:
-    return " x ".join(map(str, sizes))

@@ -13,6 +13,7 @@ from rockmonai.errors import DataError, UsageError
 from rockmonai.inferers.footprint import footprint
 from rockmonai.inferers.frozen_statistics import freeze_statistics, measures_its_input
 from rockmonai.inferers.slicewise import Orthogonal, Slicewise, to_slices
+from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
@@ -69,7 +70,7 @@ def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:
         "were measured once, on %d pieces of %s voxels, and stay the same for the whole scan.",
         type(network).__name__,
         len(samples),
-        " x ".join(map(str, samples[0].shape[2:])),
+        in_words(samples[0].shape[2:]),
     )
     with full_products():
         return freeze_statistics(network, [to_slices(sample, axis) for sample in samples] if axis else samples)

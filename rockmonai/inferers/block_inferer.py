@@ -19,7 +19,7 @@ from rockmonai.inferers.memory import keep_freed_memory
 from rockmonai.inferers.pieces import Piece
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.metrics import psnr
-from rockmonai.volumes.blocks import Box, scaled, size_of
+from rockmonai.volumes.blocks import Box, in_words, scaled, size_of
 
 logger = logging.getLogger("rockmonai")
 
@@ -104,7 +104,7 @@ class BlockInferer(Inferer):
             if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
                 raise
         self.most = math.prod(size_of(core)) - 1
-        logger.warning("out of memory: blocks of %s voxels are computed in halves", " x ".join(map(str, size_of(core))))
+        logger.warning("out of memory: blocks of %s voxels are computed in halves", in_words(size_of(core)))
         if piece.values.device.type == "cuda":
             torch.cuda.empty_cache()
         return None

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from torch.nn.modules.conv import _ConvNd
 
 from rockmonai.errors import DataError, UsageError
+from rockmonai.volumes.blocks import in_words
 
 AXES = {"z": 2, "y": 3, "x": 4}
 """Where the axes of a volume (B, C, Z, Y, X) stand."""
@@ -109,8 +110,8 @@ class Orthogonal(nn.Module):
         expected = [self.scale * side for side in slices.shape[2:]]
         if list(fine.shape[2:]) != expected:
             raise UsageError(
-                f"At scale {self.scale} a slice of {_sides(slices.shape[2:])} becomes {_sides(expected)}, but the "
-                f"network returned {_sides(fine.shape[2:])}: set scale to the network's."
+                f"At scale {self.scale} a slice of {in_words(slices.shape[2:])} becomes {in_words(expected)}, but the "
+                f"network returned {in_words(fine.shape[2:])}: set scale to the network's."
             )
         return fine
 
@@ -145,7 +146,7 @@ def to_slices(volume: torch.Tensor, axis: str) -> torch.Tensor:
     _check_axis(axis)
     if volume.ndim != 5:
         raise DataError(
-            f"Slices are taken from volumes (B, C, Z, Y, X), found an array of {_sides(volume.shape)}: "
+            f"Slices are taken from volumes (B, C, Z, Y, X), found an array of {in_words(volume.shape)}: "
             "apply the 2D network itself to images."
         )
     return volume.movedim(AXES[axis], 1).flatten(0, 1)
@@ -174,7 +175,3 @@ def _check_network(network: nn.Module) -> None:
                 f"Slices need a network of spatial_dims=2, found a {type(layer).__name__} in "
                 f"{type(network).__name__}: apply the network to the volume itself."
             )
-
-
-def _sides(shape: torch.Size | list[int]) -> str:
-    return " x ".join(map(str, shape))

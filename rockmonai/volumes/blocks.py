@@ -75,3 +75,8 @@ def within(box: Box, frame: Box) -> Box:
 def size_of(box: Box) -> tuple[int, ...]:
     """Return the lengths of ``box`` along its axes."""
     return tuple(part.stop - part.start for part in box)
+
+
+def in_words(sizes: Sequence[int]) -> str:
+    """Return lengths as a message has them, such as ``48 x 48 x 32``."""
+    return " x ".join(map(str, sizes))
