@@ -7,9 +7,9 @@ from typing import Any
 
 import torch.distributed as dist
 from monai.data import MetaTensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
-from rockmonai.data.patches import leave_signals_to_the_engine
+from rockmonai.data.reading_ahead import ReadingAhead
 from rockmonai.data.scan import Scan
 from rockmonai.errors import DataError, first_line
 from rockmonai.volumes.blocks import Block
@@ -43,7 +43,7 @@ class BlockDataset(Dataset):
         return {"image": image, "block": block.index}
 
 
-class BlockLoader(DataLoader):
+class BlockLoader(ReadingAhead):
     """Hands over one block after the other; with workers, the next ones are read while the network is at work.
 
     Args:
@@ -52,12 +52,7 @@ class BlockLoader(DataLoader):
     """
 
     def __init__(self, dataset: BlockDataset, num_workers: int = 0) -> None:
-        super().__init__(
-            dataset,
-            batch_size=None,
-            num_workers=min(num_workers, len(dataset)),
-            worker_init_fn=leave_signals_to_the_engine,
-        )
+        super().__init__(dataset, min(num_workers, len(dataset)), batch_size=None)
 
     def __iter__(self) -> Any:
         """Yield the blocks.
@@ -67,7 +62,7 @@ class BlockLoader(DataLoader):
         """
         try:
             yield from super().__iter__()
-        except (RuntimeError, OSError) as error:
+        except (RuntimeError, OSError, EOFError) as error:
             path = self.dataset.scan.path  # type: ignore[attr-defined]
             raise DataError(
                 f"{path} could not be read to its end ({first_line(error)}): run the same command again, with "

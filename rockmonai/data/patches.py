@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import itertools
 import logging
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -13,9 +11,10 @@ import numpy as np
 import torch.distributed as dist
 from monai.data import list_data_collate
 from monai.transforms import Randomizable
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset, Sampler
 
 from rockmonai.data.keyed import keyed_seed
+from rockmonai.data.reading_ahead import ReadingAhead
 from rockmonai.errors import NoWindow, find_rock_error
 
 logger = logging.getLogger("rockmonai")
@@ -84,7 +83,7 @@ class PatchDataset(Dataset):
             raise cause from error
 
 
-class PatchLoader(DataLoader):
+class PatchLoader(ReadingAhead):
     """A DataLoader that walks along the draws of a :class:`PatchDataset` and can start anywhere.
 
     Its workers never restart between epochs, and a run that is resumed at iteration ``k`` continues with the very
@@ -100,20 +99,7 @@ class PatchLoader(DataLoader):
     def __init__(self, dataset: PatchDataset, batch_size: int, epoch_length: int, num_workers: int = 0) -> None:
         self.walk = _Walk(batch_size)
         self.epoch_length = epoch_length
-        super().__init__(
-            dataset,
-            batch_sampler=self.walk,
-            num_workers=num_workers,
-            collate_fn=list_data_collate,
-            worker_init_fn=leave_signals_to_the_engine,
-        )
-
-    def __iter__(self) -> Any:
-        batches = super().__iter__()
-        for worker in getattr(batches, "_workers", ()):
-            # They do not hear the signal with which multiprocessing would end them if this process fails.
-            atexit.register(worker.kill)
-        return batches
+        super().__init__(dataset, num_workers, batch_sampler=self.walk, collate_fn=list_data_collate)
 
     def start_at(self, iteration: int) -> None:
         """Make the next pass begin with the batch of ``iteration`` (0 is the first)."""
@@ -121,15 +107,6 @@ class PatchLoader(DataLoader):
 
     def __len__(self) -> int:
         return self.epoch_length
-
-
-def leave_signals_to_the_engine(worker: int) -> None:
-    """Make a worker deaf to the signals that a scheduler sends to all processes.
-
-    Workers must live until the engine has saved its work and dismisses them.
-    """
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, signal.SIG_IGN)
 
 
 class _Walk(Sampler[list[int]]):

@@ -30,6 +30,8 @@ logger = logging.getLogger("rockmonai")
 
 # Blocks that may wait for the disk before the network has to.
 _WAITING = 2
+# Voxels that are made greys at one time.
+_SLAB = 1 << 16
 
 
 class BlockWriter:
@@ -120,18 +122,27 @@ class BlockWriter:
 
     def _greys(self, pred: torch.Tensor) -> np.ndarray:
         """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output."""
-        pred = pred.cpu()  # a device has better things to hold than greys in double precision, or cannot
+        pred = pred[0].cpu()  # a device has better things to hold than greys in double precision, or cannot
+        greys = np.empty(pred.shape, self.store.dtype)
+        # A slab at a time, which stays in the cache: the block as doubles would take more memory than the network.
+        step = max(1, _SLAB // prod(pred.shape[2:]))
+        for start in range(0, pred.shape[1], step):
+            slab = (slice(None), slice(start, start + step))
+            greys[slab] = self._slab(pred[slab])
+        self.voxels += greys.size
+        return greys
+
+    def _slab(self, pred: torch.Tensor) -> np.ndarray:
         if not torch.isfinite(pred).all():
             raise NumericalError("The network predicts NaN or infinite values: check its weights, or run without amp.")
-        self.voxels += pred.numel()
         if self.limits is None:
-            return pred[0].cpu().numpy().astype(self.store.dtype)
+            return pred.numpy()
         low, high = self.limits
         if self.store.dtype.kind in "ui":
             info = np.iinfo(self.store.dtype)
-            ends = [(end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5)]
-            self.clipped += int(((pred < ends[0]) | (pred > ends[1])).sum())
-        return unscale_grey(pred[0], low, high, self.store.dtype).cpu().numpy()
+            black, white = ((end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5))
+            self.clipped += int(((pred < black) | (pred > white)).sum())
+        return unscale_grey(pred, low, high, self.store.dtype).numpy()
 
     def _drain(self) -> None:
         while self._pending:

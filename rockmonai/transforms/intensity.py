@@ -30,11 +30,11 @@ def unscale_grey(y: torch.Tensor, lo: float, hi: float, dtype: torch.dtype | np.
         dtype: a dtype of torch or numpy, or its name.
     """
     dtype = _torch_dtype(dtype)
-    greys = (y.to(torch.float64) + 1) * ((hi - lo) / 2) + lo
+    greys = (y.to(torch.float64) + 1).mul_((hi - lo) / 2).add_(lo)
     if dtype.is_floating_point:
         return greys.to(dtype)
     limits = torch.iinfo(dtype)
-    return greys.round().clamp(limits.min, limits.max).to(dtype)
+    return greys.round_().clamp_(limits.min, limits.max).to(dtype)
 
 
 def grey_limits(grey_range: GreyRange, dtype: torch.dtype | np.dtype | str) -> tuple[float, float]:
