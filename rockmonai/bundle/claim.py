@@ -16,7 +16,7 @@ CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
 TRAINING = ("metrics.csv", "previews/epoch_*.png", "events.out.tfevents.*")
 EVALUATION = ("scores.*", "previews/test_*.png")
 
-# Keys that a resumed training may change: they say where or how fast it runs, not what it computes.
+# Keys that a resumed run may change: they say where or how fast it runs, not what it computes.
 FREE_TO_CHANGE = ("resume", "overwrite", "num_workers", "device", "output_dir", "ckpt_dir", "bundle_root", "_meta_")
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch.distributed as dist
 
+from rockmonai.bundle.claim import FREE_TO_CHANGE
 from rockmonai.bundle.export import check_described
 from rockmonai.bundle.running import running_workflow
 from rockmonai.data.scan import Scan
@@ -21,12 +22,9 @@ from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
-# Keys that a resumed inference may change: they say where or how fast it runs, not what it computes. The blocks are
-# compared as they are, however they came about.
-FREE_TO_CHANGE = (
-    "input_file", "output_file", "output_dir", "ckpt_dir", "ckpt_path", "bundle_root", "dataset_dir", "overwrite",
-    "num_workers", "device", "block_size", "halo", "_meta_",
-)  # fmt: skip
+# What else an inference that is resumed may change: scan and weights are compared by their content, the blocks as they
+# are, however they came about.
+_COMPARED_OTHERWISE = ("input_file", "output_file", "ckpt_path", "dataset_dir", "block_size", "halo")
 
 
 def open_store(
@@ -50,6 +48,7 @@ def open_store(
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
     if workflow is not None:
         check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
+    free = (*FREE_TO_CHANGE, *_COMPARED_OTHERWISE)
     spacing = scan.spacing and tuple(size / factor for size, factor in zip(scan.spacing, tiling.scale, strict=True))
     rank = dist.get_rank() if dist.is_initialized() else 0
     if rank > 0:
@@ -63,7 +62,7 @@ def open_store(
         {
             "input": scan.fingerprint,
             "weights": sha256_of(weights),
-            "config": json.loads(json.dumps({k: v for k, v in config.items() if k not in FREE_TO_CHANGE}, default=str)),
+            "config": json.loads(json.dumps({k: v for k, v in config.items() if k not in free}, default=str)),
             "blocks": {"size": tiling.size, "halo": tiling.halo},
         },
         overwrite,

@@ -19,10 +19,10 @@ _PATIENCE = timedelta(days=7)
 
 
 def join_ranks() -> None:
-    """Join the other ranks: over NCCL where there are GPUs, each rank on its own, and over Gloo elsewhere."""
+    """Join the other ranks: tensors of GPUs, of which each rank has its own, over NCCL, all others over Gloo."""
     if torch.cuda.is_available():
         torch.cuda.set_device(device())
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
     atexit.register(_end)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from rockmonai.errors import DataError, find_rock_error
-from rockmonai.volumes import check_finite, fingerprint, open_volume, stem_of
+from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
+from rockmonai.volumes import Volume, check_finite, fingerprint, open_volume, stem_of
 from rockmonai.volumes.blocks import Box, in_words, size_of
+from rockmonai.volumes.finite import finite_median, not_finite
+
+logger = logging.getLogger("rockmonai")
 
 
 class Scan:
@@ -21,6 +25,7 @@ class Scan:
         path: the file, ``file::dataset`` or folder of slices.
         transform: dictionary transforms of the key ``"image"`` (C, [Z,] Y, X), each voxel for itself: what they make of
             a piece must be the same piece of what they make of the whole.
+        nan: ``"refuse"`` a scan with voxels that are NaN or infinite, or ``"fill"`` them with the median of the others.
 
     Attributes:
         path: as given.
@@ -32,15 +37,22 @@ class Scan:
         fingerprint: what tells this scan from another, or from itself after a change.
 
     Raises:
-        DataError: if it cannot be read or holds NaN.
+        DataError: if it cannot be read, or holds NaN that are not to be filled.
+        UsageError: if ``nan`` is neither.
     """
 
-    def __init__(self, path: str, transform: Callable[[dict], dict]) -> None:
+    def __init__(self, path: str, transform: Callable[[dict], dict], nan: str = "refuse") -> None:
+        if nan not in ("refuse", "fill"):
+            raise UsageError(f"nan is {nan!r}; use 'refuse' or 'fill'{did_you_mean(nan, ('refuse', 'fill'))}.")
         self.path, self.transform = path, transform
         self.volume = open_volume(path)
         self.name, self.dtype, self.spacing = stem_of(path), self.volume.dtype, self.volume.spacing
         self.shape: tuple[int, ...] = self.volume.spatial_shape
-        check_finite(self.volume)
+        self._fill: float | None = None
+        if nan == "fill":
+            self._fill = _filling(self.volume)
+        else:
+            check_finite(self.volume)
         self.fingerprint: dict[str, Any] = fingerprint(path)
         self.channels = len(self.read(tuple(slice(0, 1) for _ in self.shape)))
 
@@ -57,7 +69,10 @@ class Scan:
         """
         inside = tuple(slice(part.start, min(part.stop, n)) for part, n in zip(box, self.shape, strict=True))
         try:
-            piece = torch.as_tensor(self.transform({"image": self.volume[(slice(None), *inside)]})["image"])
+            greys = self.volume[(slice(None), *inside)]
+            if self._fill is not None:
+                greys = np.where(np.isfinite(greys), greys, greys.dtype.type(self._fill))
+            piece = torch.as_tensor(self.transform({"image": greys})["image"])
         except Exception as error:
             cause = find_rock_error(error)
             if cause is None:
@@ -85,6 +100,20 @@ class Scan:
             box = tuple(slice(a, a + side) for a, side in zip(corner, sides, strict=True))
             pieces.append(self.read(box)[None])
         return pieces
+
+
+def _filling(volume: Volume) -> float | None:
+    """Return what stands in for the voxels that are not finite, None where all are; and tell how many there are."""
+    count, first = not_finite(volume)
+    if first is None:
+        return None
+    median = finite_median(volume)
+    where = ", ".join("zyx"[-len(first) :])
+    logger.warning(
+        f"{volume.path} has {count} NaN/Inf voxels, first at ({where}) = {first}: they are taken for {median:g}, the "
+        "median of the others; what is predicted there is a guess."
+    )
+    return median
 
 
 def check_dimensions(scan: Scan, spatial_dims: int, slicewise: str | None) -> None:

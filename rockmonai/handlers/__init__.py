@@ -11,7 +11,6 @@ from rockmonai.handlers.previews import Previews
 from rockmonai.handlers.progress import Progress
 from rockmonai.handlers.scores import Scores
 from rockmonai.handlers.stop_on_nan import StopOnNaN
-from rockmonai.handlers.weights import trained
 
 __all__ = [
     "BlockWriter",
@@ -27,6 +26,5 @@ __all__ = [
     "load_weights",
     "newest_checkpoint",
     "read_checkpoint",
-    "trained",
     "write_checkpoint",
 ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import math
 import resource
+import sys
 import warnings
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ class BlockWriter:
     def __init__(self, store: BlockStore, scan: Scan, tiling: Tiling, grey_range: GreyRange | None = "dtype") -> None:
         self.store, self.scan, self.tiling = store, scan, tiling
         self.limits = None if grey_range is None else output_limits(grey_range, scan.dtype, store.dtype)
-        self.clipped = self.voxels = 0
+        self._ends = _ends(self.limits, store.dtype)
         self.signals = StopSignals()
         self._pool = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
@@ -77,8 +78,8 @@ class BlockWriter:
         """
         block = self.tiling.blocks[engine.state.batch["block"]]
         where = block.output(self.tiling.scale)
-        values = self._greys(_core(engine.state.output["pred"], block, self.tiling))
-        self._pending.append(self._pool.submit(self.store.write, block.index, where, values))
+        values, clipped = self._greys(_core(engine.state.output["pred"], block, self.tiling))
+        self._pending.append(self._pool.submit(self.store.write, block.index, where, values, clipped))
         while len(self._pending) > _WAITING:
             self._pending.popleft().result()
         if self._bar is not None:
@@ -107,42 +108,38 @@ class BlockWriter:
             except DataError:
                 self.store.discard()  # nobody knows which blocks are of which scan
                 raise
+            clipped = self.store.clipped
             self.store.publish()
         finally:
             self.store.close()
-        logger.info("wrote %s", self.store.path)
+        logger.info(f"wrote {self.store.path}{f', {clipped:.2%} of its voxels clipped' if clipped else ''}")
 
     def _start(self, engine: Workflow) -> None:
         self.signals.listen()
         if engine.state.rank == 0:
             dataset: Any = engine.data_loader.dataset  # type: ignore[union-attr]
             sizes = (size_of(block.output(self.tiling.scale)) for block in dataset.blocks)
-            total = sum(map(prod, sizes)) * self.tiling.footprint.channels
+            total = sum(map(math.prod, sizes)) * self.tiling.footprint.channels
             self._bar = Bar(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
 
-    def _greys(self, pred: torch.Tensor) -> np.ndarray:
-        """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output."""
+    def _greys(self, pred: torch.Tensor) -> tuple[np.ndarray, int]:
+        """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output, and how many are clipped."""
         pred = pred[0].cpu()  # a device has better things to hold than greys in double precision, or cannot
-        greys = np.empty(pred.shape, self.store.dtype)
+        greys, clipped = np.empty(pred.shape, self.store.dtype), 0
         # A slab at a time, which stays in the cache: the block as doubles would take more memory than the network.
-        step = max(1, _SLAB // prod(pred.shape[2:]))
+        step = max(1, _SLAB // math.prod(pred.shape[2:]))
         for start in range(0, pred.shape[1], step):
             slab = (slice(None), slice(start, start + step))
-            greys[slab] = self._slab(pred[slab])
-        self.voxels += greys.size
-        return greys
-
-    def _slab(self, pred: torch.Tensor) -> np.ndarray:
-        if not torch.isfinite(pred).all():
-            raise NumericalError("The network predicts NaN or infinite values: check its weights, or run without amp.")
-        if self.limits is None:
-            return pred.numpy()
-        low, high = self.limits
-        if self.store.dtype.kind in "ui":
-            info = np.iinfo(self.store.dtype)
-            black, white = ((end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5))
-            self.clipped += int(((pred < black) | (pred > white)).sum())
-        return unscale_grey(pred, low, high, self.store.dtype).numpy()
+            if not torch.isfinite(pred[slab]).all():
+                raise NumericalError(
+                    "The network predicts NaN or infinite values: check its weights, or run without amp."
+                )
+            if self.limits is None:
+                greys[slab] = pred[slab].numpy()
+                continue
+            greys[slab] = unscale_grey(pred[slab], *self.limits, self.store.dtype).numpy()
+            clipped += int(((pred[slab] < self._ends[0]) | (pred[slab] > self._ends[1])).sum())
+        return greys, clipped
 
     def _drain(self) -> None:
         while self._pending:
@@ -151,10 +148,9 @@ class BlockWriter:
     def _finish(self, engine: Workflow) -> None:
         self._drain()
         self._end()
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        share = f", {self.clipped / self.voxels:.2%} of the voxels clipped" if self.clipped else ""
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2 ** (30 if sys.platform == "darwin" else 20)
         count = engine.state.epoch_length
-        logger.info(f"{count} block{'s' * (count != 1)} predicted{share}; {memory:.1f} GiB of memory at most")
+        logger.info(f"{count} block{'s' * (count != 1)} predicted; {memory:.1f} GiB of memory at most")
 
     def _fail(self) -> None:
         """Leave what is written to whoever runs the same again, be it this process."""
@@ -169,6 +165,15 @@ class BlockWriter:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
+
+
+def _ends(limits: tuple[float, float] | None, dtype: np.dtype) -> tuple[float, float]:
+    """Return the predictions beyond which values are clipped, which floats never are."""
+    if limits is None or dtype.kind not in "ui":
+        return -math.inf, math.inf
+    (low, high), info = limits, np.iinfo(dtype)
+    black, white = ((end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5))
+    return black, white
 
 
 def _core(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:

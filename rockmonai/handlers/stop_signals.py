@@ -38,8 +38,7 @@ class StopSignals:
     def ask_all(self) -> bool:
         """Tell whether any rank was asked to stop; all of them learn it in the same iteration."""
         if dist.is_available() and dist.is_initialized():
-            device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-            number = torch.tensor(self.received or 0, device=device)
+            number = torch.tensor(self.received or 0)
             dist.all_reduce(number, dist.ReduceOp.MAX)
             self.received = signal.Signals(int(number)) if number else None
         return self.received is not None

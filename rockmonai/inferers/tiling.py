@@ -62,8 +62,7 @@ class Tiling:
     @cached_property
     def blocks(self) -> list[Block]:
         """All blocks, along x first."""
-        cores = cut(self.shape, self.size, self.halo, self.footprint.stride)
-        return [Block(block.index, block.core, self.read(block.core)) for block in cores]
+        return cut(self.shape, self.size, self.read)
 
     @property
     def scale(self) -> tuple[int, ...]:

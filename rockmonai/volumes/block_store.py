@@ -17,14 +17,14 @@ import zarr
 from rockmonai.errors import OutputError
 from rockmonai.volumes import journal, ome_zarr
 from rockmonai.volumes.atomic import make_writable, output_errors, partial_name
-from rockmonai.volumes.blocks import Box, size_of
+from rockmonai.volumes.blocks import Box, boxes, size_of
 from rockmonai.volumes.changes import changes
 from rockmonai.volumes.create import WritableVolume, plan
 from rockmonai.volumes.formats import creator
 from rockmonai.volumes.journal import Entry
 from rockmonai.volumes.lock import Lock
 from rockmonai.volumes.publish import publish, publish_all
-from rockmonai.volumes.pyramid import add_levels, boxes, level_shapes
+from rockmonai.volumes.pyramid import add_levels, level_shapes
 from rockmonai.volumes.resume import clear, header_for, is_intact, refuse_another, sweep
 from rockmonai.volumes.source import Layout
 
@@ -120,13 +120,14 @@ class BlockStore:
         self.done = frozenset(entry.block for entry in found)
         self.bytes_needed = self._bytes_needed(found)
 
-    def write(self, index: int, where: Box, values: np.ndarray) -> None:
+    def write(self, index: int, where: Box, values: np.ndarray, clipped: int = 0) -> None:
         """Write a block, then its line in the journal.
 
         Args:
             index: the number of the block.
             where: its voxels along (z,) y, x; whole pieces, as two writers of one would lose each other's voxels.
             values: (C, [Z,] Y, X) in the dtype of the volume.
+            clipped: how many of them were beyond the ends of the dtype, to be summed up in the end.
 
         Raises:
             OutputError: the disk is full or cannot be written; what was written before stays.
@@ -137,7 +138,7 @@ class BlockStore:
             assert part.start % piece == 0 and (part.stop % piece == 0 or part.stop == length), (where, layout.chunks)
         with output_errors(self.path):
             self._array[(slice(None), *where)] = values
-            journal.append(self._folder, self._rank, Entry.of(index, where, values))
+            journal.append(self._folder, self._rank, Entry.of(index, where, values, clipped))
 
     def publish(self) -> None:
         """Turn the complete volume into ``output_file`` and remove the folder; for rank 0, when all have written.
@@ -165,6 +166,12 @@ class BlockStore:
             os.replace(self._folder, empty)
         self.close()
         shutil.rmtree(empty, ignore_errors=True)
+
+    @property
+    def clipped(self) -> float:
+        """Share of the values written so far, by any rank and any earlier run, that were clipped."""
+        entries = journal.written(self._folder)
+        return sum(entry.clipped for entry in entries) / max(1, self._layout.shape[0] * _voxels(entries))
 
     def close(self) -> None:
         """Release the lock; the folder stays, to be resumed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -29,31 +29,32 @@ class Block:
         return scaled(self.core, scale)
 
 
-def cut(shape: Sequence[int], size: Sequence[int], halo: Sequence[int], stride: Sequence[int]) -> list[Block]:
+def cut(shape: Sequence[int], size: Sequence[int], read: Callable[[Box], Box]) -> list[Block]:
     """Return the blocks that cover a volume, each of its voxels once.
 
     Args:
         shape: of the volume along (z,) y, x.
         size: of a block's core; blocks at the far faces are smaller.
-        halo: voxels to read on each side of the core. A block never reads beyond the volume, so that the padding of
-            a network acts at the faces as it does on the whole volume, and nowhere else.
-        stride: every ``read`` starts at a multiple of it, and ends at one or at the face: a network that halves its
-            grid must be given blocks that lie on it.
+        read: returns what is read for a core.
     """
-    starts = [range(0, length, step) for length, step in zip(shape, size, strict=True)]
-    return [
-        Block(index, core, grown(core, shape, halo, stride))
-        for index, core in enumerate(
-            tuple(
-                slice(start, min(start + step, length)) for start, step, length in zip(corner, size, shape, strict=True)
-            )
-            for corner in product(*starts)
-        )
-    ]
+    cores = boxes(tuple(slice(0, length) for length in shape), size)
+    return [Block(index, core, read(core)) for index, core in enumerate(cores)]
+
+
+def boxes(frame: Box, size: Sequence[int]) -> Iterator[Box]:
+    """Yield the pieces of ``frame`` of at most ``size``, along x first."""
+    starts = [range(part.start, part.stop, step) for part, step in zip(frame, size, strict=True)]
+    for corner in product(*starts):
+        yield tuple(slice(at, min(at + step, part.stop)) for at, step, part in zip(corner, size, frame, strict=True))
 
 
 def grown(core: Box, shape: Sequence[int], halo: Sequence[int], stride: Sequence[int]) -> Box:
-    """Return ``core`` grown by the halo to the grid of ``stride``, clipped to the volume."""
+    """Return ``core`` grown by the halo, clipped to the volume.
+
+    A box never reaches beyond the volume, so that the padding of a network acts at the faces as it does on the whole
+    volume, and nowhere else. It starts at a multiple of ``stride``, and ends at one or at the face: a network that
+    halves its grid must be given boxes that lie on it.
+    """
     return tuple(
         slice(max(0, (part.start - h) // s * s), min(length, math.ceil((part.stop + h) / s) * s))
         for part, length, h, s in zip(core, shape, halo, stride, strict=True)

@@ -27,7 +27,7 @@ def fingerprint(path: str | Path) -> dict[str, Any]:
     """Return what tells a scan from another: its size, its files, a hash of samples and when it was last changed.
 
     It costs milliseconds for a file of any size, and a look at each name of a folder. A change that keeps the size and
-    hides between the samples only shows in ``modified``.
+    hides between the samples only shows in ``modified``, which a copy that keeps its times (``cp -p``) shares.
 
     Args:
         path: as `open_volume` takes it: a file, a folder or ``file::dataset``.
@@ -76,13 +76,6 @@ def check_unchanged(path: str | Path, before: Mapping[str, Any]) -> None:
     """
     if fingerprint(path) != before:
         raise DataError(f"{path} was modified during the run: the result mixes two inputs, run again on a still one.")
-
-
-def content_of(identity: Any) -> Any:
-    """Return nested ``identity`` without the times of change: a copy of the same scan is the same scan."""
-    if isinstance(identity, Mapping):
-        return {key: content_of(value) for key, value in identity.items() if key != "modified"}
-    return [content_of(value) for value in identity] if isinstance(identity, list | tuple) else identity
 
 
 def _files(root: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from rockmonai.errors import DataError
 
 _SLAB_BYTES = 64 << 20
+# Voxels whose median stands for that of all.
+_SAMPLE = 1 << 22
 
 
 class _Sliceable(Protocol):
@@ -31,19 +34,45 @@ def check_finite(volume: _Sliceable, name: str = "") -> None:
     Raises:
         DataError: some voxels are NaN or infinite; the message counts them and locates the first.
     """
+    count, first = not_finite(volume)
+    if first is not None:
+        name = name or str(getattr(volume, "path", "the volume"))
+        axes = ", ".join("zyx"[-len(first) :])
+        raise DataError(f"{name} has {count} NaN/Inf voxels, first at ({axes}) = {first}: fill or crop them first.")
+
+
+def not_finite(volume: _Sliceable) -> tuple[int, tuple[int, ...] | None]:
+    """Return how many voxels (of any channel) of a volume are not finite, and where the first one is."""
     if volume.dtype.kind != "f":
-        return
+        return 0, None
     count, first = 0, None
-    row = volume.dtype.itemsize * max(1, int(np.prod(volume.shape)) // max(1, volume.shape[1]))
-    step = max(1, _SLAB_BYTES // row)
-    for start in range(0, volume.shape[1], step):
-        bad = np.logical_not(np.isfinite(volume[:, start : start + step])).any(axis=0)
+    for start, slab in _slabs(volume):
+        bad = np.logical_not(np.isfinite(slab)).any(axis=0)
         if bad.any():
             count += int(bad.sum())
             if first is None:
                 at = np.argwhere(bad)[0]
                 first = (start + int(at[0]), *(int(n) for n in at[1:]))
-    if first is not None:
-        name = name or str(getattr(volume, "path", "the volume"))
-        axes = ", ".join("zyx"[-len(first) :])
-        raise DataError(f"{name} has {count} NaN/Inf voxels, first at ({axes}) = {first}: fill or crop them first.")
+    return count, first
+
+
+def finite_median(volume: _Sliceable) -> float:
+    """Return the median of the finite voxels: of a large volume, of every n-th row, column and so on.
+
+    Raises:
+        DataError: no voxel is finite.
+    """
+    step = max(1, round((np.prod(volume.shape) / _SAMPLE) ** (1 / (len(volume.shape) - 1))))
+    thinned = (slab[(slice(None), *[slice(None, None, step)] * (slab.ndim - 1))] for _, slab in _slabs(volume))
+    values = np.concatenate([slab[np.isfinite(slab)] for slab in thinned])
+    if not values.size:
+        raise DataError(f"{getattr(volume, 'path', 'the volume')} has no finite voxels: check how it was written.")
+    return float(np.median(values))
+
+
+def _slabs(volume: _Sliceable) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the volume in thick slices that fit the memory, each with the index of its first."""
+    row = volume.dtype.itemsize * max(1, int(np.prod(volume.shape)) // max(1, volume.shape[1]))
+    step = max(1, _SLAB_BYTES // row)
+    for start in range(0, volume.shape[1], step):
+        yield start, volume[:, start : start + step]

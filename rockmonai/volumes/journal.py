@@ -6,7 +6,7 @@ import json
 import os
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,18 @@ class Entry:
         block: its number.
         where: its voxels along (z,) y, x.
         crc32: of its values.
+        clipped: how many of them were clipped to the range of their dtype.
     """
 
     block: int
     where: Box
     crc32: int
+    clipped: int = field(default=0, compare=False)
 
     @classmethod
-    def of(cls, block: int, where: Box, values: np.ndarray) -> Entry:
+    def of(cls, block: int, where: Box, values: np.ndarray, clipped: int = 0) -> Entry:
         """Return the entry of a block with these values."""
-        return cls(block, where, zlib.crc32(np.ascontiguousarray(values).data))
+        return cls(block, where, zlib.crc32(np.ascontiguousarray(values).data), clipped)
 
 
 def append(folder: Path, rank: int, entry: Entry) -> None:
@@ -80,7 +82,7 @@ def written(folder: Path) -> list[Entry]:
 
 def _line(entry: Entry) -> str:
     where = [[part.start, part.stop] for part in entry.where]
-    return json.dumps({"block": entry.block, "where": where, "crc32": entry.crc32}) + "\n"
+    return json.dumps({"block": entry.block, "where": where, "crc32": entry.crc32, "clipped": entry.clipped}) + "\n"
 
 
 def _read(file: Path) -> list[Entry]:
@@ -88,7 +90,8 @@ def _read(file: Path) -> list[Entry]:
     for line in file.read_text("utf-8", errors="replace").splitlines():
         try:
             facts = json.loads(line)
-            entries.append(Entry(facts["block"], tuple(slice(*part) for part in facts["where"]), facts["crc32"]))
+            where = tuple(slice(*part) for part in facts["where"])
+            entries.append(Entry(facts["block"], where, facts["crc32"], facts["clipped"]))
         except (ValueError, KeyError, TypeError):
             continue  # the header, or a line that a kill or a full disk has cut short
     return entries

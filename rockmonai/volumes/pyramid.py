@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import product
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import zarr
 
-from rockmonai.volumes.blocks import Box, scaled, within
+from rockmonai.volumes.blocks import Box, boxes, scaled, within
 from rockmonai.volumes.ome_zarr import create_level, multiscales
 from rockmonai.volumes.source import Layout
 
@@ -77,10 +76,3 @@ def _coarser(fine: Any, where: Box, step: Sequence[int], part: Sequence[int]) ->
     for box in boxes(where, part):
         result[(slice(None), *within(box, where))] = mean(fine[(slice(None), *scaled(box, step))], step)
     return result
-
-
-def boxes(frame: Box, size: Sequence[int]) -> Iterator[Box]:
-    """Yield the pieces of ``frame`` of at most ``size``."""
-    starts = [range(box.start, box.stop, length) for box, length in zip(frame, size, strict=True)]
-    for corner in product(*starts):
-        yield tuple(slice(at, min(at + length, box.stop)) for at, length, box in zip(corner, size, frame, strict=True))

@@ -11,7 +11,6 @@ from typing import Any
 
 from rockmonai.errors import ModelError
 from rockmonai.volumes.changes import changes
-from rockmonai.volumes.fingerprint import content_of
 from rockmonai.volumes.journal import Entry
 from rockmonai.volumes.source import Layout
 
@@ -24,7 +23,7 @@ def header_for(identity: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
         "spacing": layout.spacing,
         "pieces": layout.chunks,
     }
-    header: dict[str, Any] = json.loads(json.dumps({**content_of(identity), "output": output}, default=str))
+    header: dict[str, Any] = json.loads(json.dumps({**identity, "output": output}, default=str))
     return header
 
 

@@ -120,7 +120,7 @@ def change_weights(scan):
 @pytest.mark.parametrize(
     ("change", "override", "sentence"),
     [
-        (change_input, {}, r"the input has changed since .*fine\.tif\.partial was begun \(input#sha256"),
+        (change_input, {}, r"the input has changed since .*fine\.tif\.partial was begun \(input#modified"),
         (change_weights, {}, r"begun with other values \(weights "),
         (None, {"amp": "bf16"}, r'begun with other values \(config#amp false -> "bf16"\)'),
         (None, {"grey_range": [0, 200]}, r"config#grey_range"),
@@ -143,7 +143,7 @@ def test_an_unfinished_run_is_not_continued_with_something_else(scan, monkeypatc
 
 def test_a_copy_of_the_scan_elsewhere_continues_on_other_workers(scan, monkeypatch, caplog):
     interrupted(scan, monkeypatch)
-    shutil.copy(scan, scan.with_name("moved.tif"))
+    shutil.copy2(scan, scan.with_name("moved.tif"))
     with caplog.at_level(logging.INFO, "rockmonai"):
         predict(scan.with_name("moved.tif"), scan.parent / "fine.tif", scan.parent, block_size=[16, 16], num_workers=1)
     assert "resuming: 8 of 30 blocks are there" in caplog.text

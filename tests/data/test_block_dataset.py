@@ -9,7 +9,7 @@ from monai.transforms import Compose
 
 from rockmonai.data import BlockDataset, BlockLoader, Scan, block_dataset
 from rockmonai.transforms import ScaleGreyd
-from rockmonai.volumes.blocks import cut, size_of
+from rockmonai.volumes.blocks import cut, grown, size_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def scan(tmp_path):
 
 @pytest.fixture
 def blocks():
-    return cut((9, 10, 11), (4, 5, 6), (2, 2, 2), (1, 1, 1))
+    return cut((9, 10, 11), (4, 5, 6), lambda core: grown(core, (9, 10, 11), (2, 2, 2), (1, 1, 1)))
 
 
 def test_item_is_a_block_with_its_halo(scan, blocks):

@@ -9,7 +9,7 @@ from monai.transforms import Compose
 
 from rockmonai.data import Scan
 from rockmonai.data.scan import check_dimensions
-from rockmonai.errors import DataError
+from rockmonai.errors import DataError, UsageError
 from rockmonai.transforms import ScaleGreyd
 from tests.data.images import write
 
@@ -88,6 +88,18 @@ def test_holes_are_refused(tmp_path):
     np.save(tmp_path / "rock.npy", greys)
     with pytest.raises(DataError, match=r"1 NaN/Inf voxels, first at \(z, y, x\) = \(1, 2, 3\)"):
         Scan(str(tmp_path / "rock.npy"), scaled)
+
+
+def test_nan_may_be_filled_with_the_median_of_the_others_and_are_counted(tmp_path, caplog):
+    grey = np.random.default_rng(0).random((4, 6, 8), np.float32)
+    grey[1, 2, 3:5] = np.nan, np.inf
+    np.save(tmp_path / "rock.npy", grey)
+    scan = Scan(str(tmp_path / "rock.npy"), lambda record: record, nan="fill")
+    expected = np.where(np.isfinite(grey), grey, np.median(grey[np.isfinite(grey)]))
+    assert np.array_equal(scan.read((slice(0, 4), slice(0, 6), slice(0, 8)))[0], expected)
+    assert "2 NaN/Inf voxels, first at (z, y, x) = (1, 2, 3)" in caplog.text
+    with pytest.raises(UsageError, match=r"nan is 'fil'; use 'refuse' or 'fill' \(did you mean 'fill'\?\)"):
+        Scan(str(tmp_path / "rock.npy"), lambda record: record, nan="fil")
 
 
 def test_refusal_of_a_transform_arrives_as_it_is(tmp_path):

@@ -36,8 +36,9 @@ def write(folder, predict, dtype="uint8", grey_range="dtype", grey=None):
         decollate=False,
     )
     evaluator.run()
+    clipped = store.clipped
     writer.publish()
-    return tifffile.imread(folder / "fine.tif"), grey, writer
+    return tifffile.imread(folder / "fine.tif"), grey, clipped
 
 
 def as_read(inputs, network):
@@ -46,9 +47,9 @@ def as_read(inputs, network):
 
 
 def test_the_core_is_cut_out_of_a_prediction_with_its_halo(tmp_path):
-    found, grey, writer = write(tmp_path, as_read)
+    found, grey, clipped = write(tmp_path, as_read)
     assert np.array_equal(found, grey)
-    assert writer.clipped == 0
+    assert clipped == 0
 
 
 @pytest.mark.parametrize(("dtype", "factor"), [("uint8", 1), ("uint16", 257)])
@@ -68,10 +69,10 @@ def test_without_a_range_the_prediction_is_written_as_it_is(tmp_path):
 
 
 def test_values_beyond_the_type_are_clipped_and_counted_never_wrapped(tmp_path):
-    found, grey, writer = write(tmp_path, lambda inputs, network: inputs * 1.5)
+    found, grey, clipped = write(tmp_path, lambda inputs, network: inputs * 1.5)
     expected = np.rint(grey * 1.5 - 63.75)
     assert np.array_equal(found, expected.clip(0, 255))
-    assert writer.clipped == ((expected < 0) | (expected > 255)).sum() > 500
+    assert clipped == ((expected < 0) | (expected > 255)).mean() > 0.2
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

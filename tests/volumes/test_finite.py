@@ -6,6 +6,7 @@ import pytest
 import rockmonai.volumes.finite as finite
 from rockmonai.errors import DataError
 from rockmonai.volumes import check_finite, open_volume
+from rockmonai.volumes.finite import finite_median
 
 
 def test_counts_and_locates_voxels_that_are_not_finite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +34,15 @@ def test_integers_are_not_even_read() -> None:
             raise AssertionError("read")
 
     check_finite(Unreadable())
+
+
+def test_median_of_the_finite_of_a_large_volume_comes_from_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
+    array = np.random.default_rng(0).normal(size=(1, 40, 50, 60))
+    array[0, :, ::7] = np.nan
+    exact = np.nanmedian(array)
+    assert finite_median(array) == exact
+    monkeypatch.setattr(finite, "_SAMPLE", array.size // 8)
+    sampled = finite_median(array)
+    assert sampled != exact and abs(sampled - exact) < 0.03
+    with pytest.raises(DataError, match="no finite voxels"):
+        finite_median(np.full((1, 3, 3), np.inf))

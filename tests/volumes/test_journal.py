@@ -19,7 +19,7 @@ def test_an_entry_has_the_crc_of_the_values_in_c_order() -> None:
 def test_lines_are_json_and_on_the_disk_at_once(tmp_path: Path) -> None:
     journal.append(tmp_path, 1, Entry(3, WHERE, 7))
     (line,) = (tmp_path / "journal-1.jsonl").read_text().splitlines()
-    assert json.loads(line) == {"block": 3, "where": [[0, 2], [4, 8]], "crc32": 7}
+    assert json.loads(line) == {"block": 3, "where": [[0, 2], [4, 8]], "crc32": 7, "clipped": 0}
 
 
 @pytest.mark.parametrize(
