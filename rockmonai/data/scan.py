@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
-from rockmonai.volumes import Volume, check_finite, fingerprint, open_volume, stem_of
+from rockmonai.volumes import Volume, check_finite, check_unchanged, fingerprint, open_volume, stem_of
 from rockmonai.volumes.blocks import Box, in_words, size_of
 from rockmonai.volumes.finite import finite_median, not_finite
 
@@ -22,39 +22,69 @@ class Scan:
     """An image or a volume on disk, pieces of which come as a network wants them.
 
     Args:
-        path: the file, ``file::dataset`` or folder of slices.
-        transform: dictionary transforms of the key ``"image"`` (C, [Z,] Y, X), each voxel for itself: what they make of
-            a piece must be the same piece of what they make of the whole.
+        path: the file, ``file::dataset`` or folder of slices; or one of each key, where the network wants several that
+            show the same voxels, as in ``{"image": "sem.tif", "charge": "charge.tif"}``. The first one lends its name,
+            dtype and spacing to the result.
+        transform: dictionary transforms of these keys (``"image"`` of a single path), (C, [Z,] Y, X), that leave what
+            the network wants in ``"image"``. Each voxel is for itself: what they make of a piece must be the same piece
+            of what they make of the whole.
         nan: ``"refuse"`` a scan with voxels that are NaN or infinite, or ``"fill"`` them with the median of the others.
+        region: first voxel and end (exclusive) along (z,) y, x of what is looked at; None for all. What lies outside
+            is not there: the faces of the region are those of the scan.
 
     Attributes:
-        path: as given.
-        name: of the file, without its ending.
-        shape: (Z, Y, X) or (Y, X).
+        path: of the first one.
+        name: of its file, without its ending.
+        shape: (Z, Y, X) or (Y, X), of the region.
         channels: of the transformed scan.
         dtype: of the greys on disk.
         spacing: micrometres along (z,) y, x; None where unknown.
-        fingerprint: what tells this scan from another, or from itself after a change.
 
     Raises:
-        DataError: if it cannot be read, or holds NaN that are not to be filled.
+        DataError: if it cannot be read, holds NaN that are not to be filled, has no such region, or the shapes of
+            several differ.
         UsageError: if ``nan`` is neither.
     """
 
-    def __init__(self, path: str, transform: Callable[[dict], dict], nan: str = "refuse") -> None:
+    def __init__(
+        self,
+        path: str | Mapping[str, str],
+        transform: Callable[[dict], dict],
+        nan: str = "refuse",
+        region: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         if nan not in ("refuse", "fill"):
             raise UsageError(f"nan is {nan!r}; use 'refuse' or 'fill'{did_you_mean(nan, ('refuse', 'fill'))}.")
-        self.path, self.transform = path, transform
-        self.volume = open_volume(path)
-        self.name, self.dtype, self.spacing = stem_of(path), self.volume.dtype, self.volume.spacing
-        self.shape: tuple[int, ...] = self.volume.spatial_shape
-        self._fill: float | None = None
-        if nan == "fill":
-            self._fill = _filling(self.volume)
-        else:
-            check_finite(self.volume)
-        self.fingerprint: dict[str, Any] = fingerprint(path)
+        self.transform = transform
+        self._paths = {"image": path} if isinstance(path, str) else dict(path)
+        self._volumes = {key: open_volume(one) for key, one in self._paths.items()}
+        self.path, first = next(iter(self._paths.values())), next(iter(self._volumes.values()))
+        for volume in self._volumes.values():
+            _check_same_shape(volume, first)
+        self.name, self.dtype, self.spacing = stem_of(self.path), first.dtype, first.spacing
+        whole = [(0, n) for n in first.spatial_shape]
+        self._region = whole if region is None else _checked(region, first)
+        self.shape = tuple(stop - start for start, stop in self._region)
+        self._fill = {key: _filling(volume) if nan == "fill" else None for key, volume in self._volumes.items()}
+        if nan == "refuse":
+            for volume in self._volumes.values():
+                check_finite(volume)
+        self._fingerprints = {key: fingerprint(one) for key, one in self._paths.items()}
         self.channels = len(self.read(tuple(slice(0, 1) for _ in self.shape)))
+
+    def check_unchanged(self) -> None:
+        """See that the files are as they were when the scan was opened.
+
+        Raises:
+            DataError: one was changed, replaced or removed in the meantime.
+        """
+        for key, path in self._paths.items():
+            check_unchanged(path, self._fingerprints[key])
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What tells this scan from another, or from itself after a change."""
+        return self._fingerprints if len(self._paths) > 1 else next(iter(self._fingerprints.values()))
 
     @property
     def spatial_dims(self) -> int:
@@ -69,10 +99,7 @@ class Scan:
         """
         inside = tuple(slice(part.start, min(part.stop, n)) for part, n in zip(box, self.shape, strict=True))
         try:
-            greys = self.volume[(slice(None), *inside)]
-            if self._fill is not None:
-                greys = np.where(np.isfinite(greys), greys, greys.dtype.type(self._fill))
-            piece = torch.as_tensor(self.transform({"image": greys})["image"])
+            piece = torch.as_tensor(self.transform({key: self._greys(key, inside) for key in self._paths})["image"])
         except Exception as error:
             cause = find_rock_error(error)
             if cause is None:
@@ -100,6 +127,37 @@ class Scan:
             box = tuple(slice(a, a + side) for a, side in zip(corner, sides, strict=True))
             pieces.append(self.read(box)[None])
         return pieces
+
+    def _greys(self, key: str, box: Box) -> np.ndarray:
+        """Return what is on the disk, filled where it is not finite."""
+        shifted = (
+            slice(start + part.start, start + part.stop) for part, (start, _) in zip(box, self._region, strict=True)
+        )
+        greys = self._volumes[key][(slice(None), *shifted)]
+        fill = self._fill[key]
+        return greys if fill is None else np.where(np.isfinite(greys), greys, greys.dtype.type(fill))
+
+
+def _check_same_shape(volume: Volume, first: Volume) -> None:
+    if volume.spatial_shape != first.spatial_shape:
+        raise DataError(
+            f"{volume.path} has {in_words(volume.spatial_shape)} voxels and {first.path} "
+            f"{in_words(first.spatial_shape)}: they must show the same voxels; crop or resample one of them."
+        )
+
+
+def _checked(region: Sequence[Sequence[int]], volume: Volume) -> list[tuple[int, int]]:
+    """Return the region, which must lie in the volume."""
+    shape = volume.spatial_shape
+    spans = [tuple(span) for span in region]
+    if len(spans) != len(shape) or any(
+        len(span) != 2 or not 0 <= span[0] < span[1] <= n for span, n in zip(spans, shape, strict=True)
+    ):
+        raise DataError(
+            f"The region {[list(span) for span in spans]} is not one of {volume.path}, which has {in_words(shape)} "
+            f"voxels: give [first, end] for each of {', '.join('zyx'[-len(shape) :])}."
+        )
+    return [(start, stop) for start, stop in spans]
 
 
 def _filling(volume: Volume) -> float | None:

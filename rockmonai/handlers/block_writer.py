@@ -24,7 +24,7 @@ from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.transforms import GreyRange, output_limits, unscale_grey
-from rockmonai.volumes import BlockStore, check_unchanged
+from rockmonai.volumes import BlockStore
 from rockmonai.volumes.blocks import Block, in_words, scaled, size_of, within
 
 logger = logging.getLogger("rockmonai")
@@ -104,7 +104,7 @@ class BlockWriter:
             return
         try:
             try:
-                check_unchanged(self.scan.path, self.scan.fingerprint)
+                self.scan.check_unchanged()
             except DataError:
                 self.store.discard()  # nobody knows which blocks are of which scan
                 raise

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from rockmonai.data import pairs
+from rockmonai.data import pairs, sample_rock
 from rockmonai.errors import DataError, UsageError
 from rockmonai.transforms import OpenVolumed, RandPairedCropd
 from tests.data.images import write
@@ -51,6 +51,36 @@ def test_folders_may_be_named_with_a_sample_or_a_path(tmp_path):
         (found,) = pairs(str(tmp_path), split, folders={"image": "txm_A", "label": "scans/sem_A"})
         assert found["name"] == "007"
         assert found["image"].endswith("txm_A/TXM007.tif") and found["label"].endswith("scans/sem_A/SEM007.tif")
+
+
+@pytest.mark.parametrize("sample", ["", "_shale1"])
+def test_modalities_and_masks_named_each_in_its_own_way(tmp_path, sample):
+    named = {
+        "image": ("txm", "TXM"),
+        "label": ("sem", "SEM"),
+        "charge": ("charge", "charge"),
+        "lowdensity": ("lowdensity", "SEM_dark"),
+        "highdensity": ("highdensity", "SEM_light"),
+    }
+    for folder, word in named.values():
+        for number in ("001", "002", "010"):
+            write(tmp_path / "images7" / "train" / f"{folder}{sample}" / f"{word}{number}.tif", (8, 8))
+    folders = {key: f"{folder}{sample}" for key, (folder, _) in named.items()}
+    found = pairs(tmp_path / "images7", folders=folders, patch_size=8)
+    assert [record["name"] for record in found] == ["001", "002", "010"]
+    for record in found:
+        for key, (folder, word) in named.items():
+            assert record[key].endswith(f"train/{folder}{sample}/{word}{record['name']}.tif")
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_the_sample_rock_has_every_mask(split):
+    masks = ("charge", "lowdensity", "highdensity")
+    folders = {"image": "txm", "label": "sem"} | {key: key for key in masks}
+    found = pairs(sample_rock(spatial_dims=2, scale=1), split, folders=folders)
+    assert [record["name"] for record in found] == [f"rock_{n:03d}" for n in range(8 if split == "train" else 2)]
+    for key in masks:
+        assert set(np.unique(tifffile.imread(found[0][key]))) == {0, 1}
 
 
 def test_a_misspelt_image_folder_is_not_replaced_by_the_label(tmp_path):

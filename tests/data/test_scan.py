@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from monai.transforms import Compose
+from monai.transforms import Compose, ConcatItemsd
 
 from rockmonai.data import Scan
 from rockmonai.data.scan import check_dimensions
@@ -124,3 +124,34 @@ def test_dimensions_of_model_and_scan(scan, tmp_path):
         check_dimensions(picture, 3, None)
     with pytest.raises(DataError, match="--slicewise needs a volume"):
         check_dimensions(picture, 2, "z")
+
+
+def test_several_scans_of_the_same_voxels_are_read_as_one(greys, tmp_path):
+    paths = {"image": str(tmp_path / "rock.npy"), "charge": str(tmp_path / "charge.npy")}
+    charge = (greys % 2).astype(np.uint8)
+    np.save(paths["image"], greys)
+    np.save(paths["charge"], charge)
+    scan = Scan(paths, ConcatItemsd(["image", "charge"], "image"))
+    assert (scan.name, scan.dtype, scan.channels) == ("rock", np.uint16, 2)
+    piece = scan.read((slice(1, 3), slice(0, 9), slice(4, 5)))
+    assert np.array_equal(piece, np.stack([greys, charge])[:, 1:3, :, 4:5])
+    scan.check_unchanged()
+    np.save(paths["charge"], 1 - charge)
+    with pytest.raises(DataError, match=r"charge\.npy was modified"):
+        scan.check_unchanged()
+    np.save(paths["charge"], charge[1:])
+    with pytest.raises(DataError, match=r"charge.npy has 6 x 9 x 11 voxels and .*rock.npy 7 x 9 x 11"):
+        Scan(paths, ConcatItemsd(["image", "charge"], "image"))
+
+
+def test_a_region_is_a_scan_of_its_own(scan, greys, tmp_path):
+    region = Scan(scan.path, scaled, region=[[2, 6], [0, 9], [3, 8]])
+    assert region.shape == (4, 9, 5)
+    box = (slice(1, 5), slice(8, 9), slice(0, 6))  # one beyond two faces
+    np.save(tmp_path / "cropped.npy", greys[2:6, :, 3:8])
+    assert torch.equal(region.read(box), Scan(str(tmp_path / "cropped.npy"), scaled).read(box))
+    for wrong in ([[0, 8], [0, 9], [0, 11]], [[3, 3], [0, 9], [0, 11]], [[0, 7], [0, 9]]):
+        with pytest.raises(
+            DataError, match=r"is not one of .*rock.tif, which has 7 x 9 x 11 voxels: give \[first, end\]"
+        ):
+            Scan(scan.path, scaled, region=wrong)
