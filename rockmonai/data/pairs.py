@@ -25,6 +25,7 @@ def pairs(
     patch_size: int | Sequence[int] | None = None,
     folders: Mapping[str, str] | None = None,
     holdout: float = 0.25,
+    masks: Mapping[str, str] | None = None,
 ) -> list[dict[str, Any]]:
     """Return the records of one split, each a mapping of key to path, after checking every file.
 
@@ -38,9 +39,11 @@ def pairs(
             every slice of a volume is one if the model is 2D.
         folders: folder name of each key, by default ``image`` and ``label``.
         holdout: share of a data set without splits that is kept from training.
+        masks: folder name of each further key that a data set may have or lack, such as ``charge``.
 
     Returns:
-        Records with the keys of ``folders``, ``name``, and ``roi`` ([[start, stop], ...] in label voxels) for a region.
+        Records with the keys of ``folders``, those of the ``masks`` that are there, ``name``, and ``roi``
+        ([[start, stop], ...] in label voxels) for a region.
 
     Raises:
         DataError: for the first thing that would spoil a training: no files, a missing partner, sizes or dtypes that do
@@ -53,14 +56,15 @@ def pairs(
     records: list[dict[str, Any]] = []
     first: dict[str, tuple[np.dtype, str]] = {}
     finite: set[str] = set()
-    found = find_records(str(dataset_dir), split, folders, holdout, spatial_dims)
+    found = find_records(str(dataset_dir), split, folders | dict(masks or {}), holdout, spatial_dims, masks or ())
     equal = 0
     for record in found:
-        opened = {path: open_volume(path) for path in dict.fromkeys(record[key] for key in folders)}
+        keys = [key for key in (*folders, *(masks or ())) if key in record]
+        opened = {path: open_volume(path) for path in dict.fromkeys(record[key] for key in keys)}
         label = opened[record["label"]]
         _check_dims(label, spatial_dims)
         record = place(record, label.spatial_shape, split, scale, spatial_dims, patch_size)
-        for key in folders:
+        for key in keys:
             volume = opened[record[key]]
             _check_size(record["name"], key, volume, label, scale, spatial_dims)
             _check_grey(record["name"], key, volume, first)

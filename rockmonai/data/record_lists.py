@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from rockmonai.errors import DataError
 from rockmonai.volumes import stem_of
 
 
-def read_list(file: Path, split: str, folders: Mapping[str, str]) -> list[dict[str, Any]]:
+def read_list(
+    file: Path, split: str, folders: Mapping[str, str], optional: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Return the records that ``file`` lists for one split.
 
     The file maps the names of splits to lists of records; a record maps keys to files, relative to the list, and may
@@ -21,7 +23,8 @@ def read_list(file: Path, split: str, folders: Mapping[str, str]) -> list[dict[s
     Args:
         file: ``{"train": [{"label": "a.tif", "roi": [[0, 64], [0, 128], [0, 128]]}], "test": [...]}``.
         split: ``"train"``, ``"validation"`` or ``"test"``.
-        folders: its keys are those that a record must have.
+        folders: its keys are those that a record must have,
+        optional: but for these, which it may have.
 
     Raises:
         DataError: the file is no JSON of this form, or has nothing for the split.
@@ -38,17 +41,21 @@ def read_list(file: Path, split: str, folders: Mapping[str, str]) -> list[dict[s
     if not isinstance(listed, list):
         raise DataError(f"'{split}' in {file} is a {type(listed).__name__}; write a list of records.")
     return [
-        _record(entry, f"Record {number} of '{split}' in {file}", file.parent, folders)
+        _record(entry, f"Record {number} of '{split}' in {file}", file.parent, folders, optional)
         for number, entry in enumerate(listed, start=1)
     ]
 
 
-def _record(entry: Any, where: str, parent: Path, folders: Mapping[str, str]) -> dict[str, Any]:
+def _record(
+    entry: Any, where: str, parent: Path, folders: Mapping[str, str], optional: Collection[str]
+) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise DataError(f"{where} is a {type(entry).__name__}; write an object such as {{'label': 'scan.tif'}}.")
     files = {}
     for key in folders:
         given = "label" if key == "image" and key not in entry else key
+        if given not in entry and key in optional:
+            continue
         if not isinstance(entry.get(given), str):
             raise DataError(f"{where} names no file for '{given}'; it has {', '.join(entry) or 'nothing'}.")
         files[key] = str(parent / entry[given])

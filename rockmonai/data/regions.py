@@ -77,7 +77,7 @@ def check_region(region: Any, shape: Sequence[int], name: str) -> None:
         inside = False
     if not inside:
         raise DataError(
-            f"The roi {region} does not fit {name} of {_by(shape)} voxels; "
+            f"The region {region} does not fit {name} of {_by(shape)} voxels; "
             "give every axis its [start, stop] with 0 <= start < stop <= size."
         )
 

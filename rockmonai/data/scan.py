@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from rockmonai.data.regions import check_region
 from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
 from rockmonai.volumes import Volume, check_finite, check_unchanged, fingerprint, open_volume, stem_of
 from rockmonai.volumes.blocks import Box, in_words, size_of
@@ -62,8 +63,9 @@ class Scan:
         for volume in self._volumes.values():
             _check_same_shape(volume, first)
         self.name, self.dtype, self.spacing = stem_of(self.path), first.dtype, first.spacing
-        whole = [(0, n) for n in first.spatial_shape]
-        self._region = whole if region is None else _checked(region, first)
+        if region is not None:
+            check_region(region, first.spatial_shape, self.path)
+        self._region = region or [[0, n] for n in first.spatial_shape]
         self.shape = tuple(stop - start for start, stop in self._region)
         self._fill = {key: _filling(volume) if nan == "fill" else None for key, volume in self._volumes.items()}
         if nan == "refuse":
@@ -144,20 +146,6 @@ def _check_same_shape(volume: Volume, first: Volume) -> None:
             f"{volume.path} has {in_words(volume.spatial_shape)} voxels and {first.path} "
             f"{in_words(first.spatial_shape)}: they must show the same voxels; crop or resample one of them."
         )
-
-
-def _checked(region: Sequence[Sequence[int]], volume: Volume) -> list[tuple[int, int]]:
-    """Return the region, which must lie in the volume."""
-    shape = volume.spatial_shape
-    spans = [tuple(span) for span in region]
-    if len(spans) != len(shape) or any(
-        len(span) != 2 or not 0 <= span[0] < span[1] <= n for span, n in zip(spans, shape, strict=True)
-    ):
-        raise DataError(
-            f"The region {[list(span) for span in spans]} is not one of {volume.path}, which has {in_words(shape)} "
-            f"voxels: give [first, end] for each of {', '.join('zyx'[-len(shape) :])}."
-        )
-    return [(start, stop) for start, stop in spans]
 
 
 def _filling(volume: Volume) -> float | None:

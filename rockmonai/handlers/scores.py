@@ -25,7 +25,8 @@ class Scores:
 
     A metric called ``psnr`` is paired with one called ``psnr_bicubic``. With ``output_dir`` it also leaves
     ``scores.csv`` (a row an image) and ``scores.json`` (mean, standard error of the mean, number of images, and what
-    the caller says about the protocol).
+    the caller says about the protocol). An image without a value, such as one without any of the region that a metric
+    is restricted to, has an empty cell and counts in neither mean nor number; how many have one is printed.
 
     Args:
         baseline: the suffix by which a baseline's metric is known.
@@ -62,13 +63,21 @@ class Scores:
     def _report(self, engine: Workflow) -> None:
         if engine.state.rank > 0:
             return
-        details = {name: values.flatten().tolist() for name, values in engine.state.metric_details.items()}
-        summary = {name: mean_sem(values) for name, values in details.items()}
+        details = {
+            name: [None if math.isnan(value) else value for value in values.flatten().tolist()]
+            for name, values in engine.state.metric_details.items()
+        }
+        valued = {name: [value for value in values if value is not None] for name, values in details.items()}
+        summary = {name: mean_sem(values) if values else (math.nan, math.nan) for name, values in valued.items()}
         logger.info("%s: %s", self.title, side_by_side(summary, self.baseline))
+        for name, values in valued.items():
+            if len(values) < len(details[name]):
+                notice = "%s: %s is that of the %d of %d images that have its region"
+                logger.info(notice, self.title, name, len(values), len(details[name]))
         if self.folder is not None:
             self._write(self.folder, details, summary)
 
-    def _write(self, folder: Path, details: Mapping[str, list[float]], summary: Mapping[str, MeanSem]) -> None:
+    def _write(self, folder: Path, details: Mapping[str, list[float | None]], summary: Mapping[str, MeanSem]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         rows = [
             {"name": name} | {metric: values[row] for metric, values in details.items()}
@@ -78,7 +87,11 @@ class Scores:
             "images": len(rows),
             **self.protocol,
             "metrics": {
-                name: {"mean": mean, "sem": sem if math.isfinite(sem) else None}
+                name: {
+                    "mean": None if math.isnan(mean) else mean,
+                    "sem": sem if math.isfinite(sem) else None,
+                    "images": len(rows) - details[name].count(None),
+                }
                 for name, (mean, sem) in summary.items()
             },
         }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ from torch import nn
 from rockmonai.errors import ModelError, UsageError
 from rockmonai.volumes.blocks import Box, grown
 
-# Who reads farther than this looks at everything; Real-ESRGAN, the farthest-reading network in use, reads 349 voxels.
-LONGEST_REACH = 512
-_SIDES = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128)
-_STRIDES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+# Who reads farther than this looks at everything; the U-Net of pix2pix, the farthest-reading network in use, reads 765.
+LONGEST_REACH = 768
+_SIDES = (1, 2, 3, 4, 5, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 256)
+_PERIODS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 # Of the standard deviation of an output: far above rounding, far below what a wrong alignment does.
 _SAME = 1e-4
 
@@ -137,10 +137,10 @@ class _Strip:
         side = self.sides[self.axis]
         radius = self._radius()
         if radius is not None:
-            for stride in sorted(_STRIDES, key=lambda stride: side % stride > 0):  # likely ones first
-                reach = self._reach(radius, stride)
-                if reach is not None:
-                    return reach, stride
+            for period in dict.fromkeys((1, side, *_PERIODS)):  # likely ones first
+                found = self._repeated(radius, period)
+                if found is not None:
+                    return found
         return None, side
 
     def _radius(self) -> int | None:
@@ -149,23 +149,43 @@ class _Strip:
         while length <= 2 * LONGEST_REACH:
             length = self._accepted(2 * length or 32)
             here = length // 2
-            (ends,) = self._spoilt(length, [here])
-            if ends is None:
+            places = self._spoilt(length, here, here + 1)
+            if not places:
                 return None
-            if self.hole < ends[0] // self.scale and ends[1] // self.scale < length - 1 - self.hole:
-                return self._distance(here, ends)
+            first, last = places[0] // self.scale, places[-1] // self.scale
+            if self.hole < first and last < length - 1 - self.hole:
+                return max(here - first, last - here)
         return None
 
-    def _reach(self, radius: int, stride: int) -> int | None:
-        """Return the reach, or None if an image moved by ``stride`` does not give the output moved likewise."""
-        length = self._accepted(2 * radius + 4 * stride + 2)
-        here = length // 2 - stride
-        # Voxels at different places of a coarse cell are seen from differently far.
-        *seen, moved = self._spoilt(length, range(here, here + stride + 1))
-        if seen[0] is None or moved != tuple(end + stride * self.scale for end in seen[0]):
+    def _repeated(self, radius: int, period: int) -> tuple[int, int] | None:
+        """Return (reach, stride) if what voxels reach repeats with ``period``, and with it the output; else None."""
+        length = self._accepted(radius + 3 * period)
+        # Voxels at different places of a coarse cell are seen from differently far. The last one that sees a voxel or
+        # any before it, and the first one that sees it or any after it, never step back while the voxel advances.
+        low, high = period, length - 2 * period
+        last = self._ends(period, low, lambda here: max(self._spoilt(length, 0, here + 1), default=-1))
+        none = length * self.scale
+        first = last and self._ends(period, high, lambda here: min(self._spoilt(length, here, length), default=none))
+        if last is None or first is None:
             return None
-        reach = max(self._distance(here + place, ends) for place, ends in enumerate(seen) if ends is not None)
-        return reach if self._follows(reach, stride) else None
+        reach = max(
+            *(end // self.scale - here for here, end in enumerate(last, low)),
+            *(here - end // self.scale for here, end in enumerate(first, high)),
+        )
+        for stride in range(1, period + 1):
+            step = stride * self.scale
+            if (
+                period % stride == 0
+                and all(b == a + step for ends in (last, first) for a, b in zip(ends, ends[stride:], strict=False))
+                and self._follows(reach, stride)
+            ):
+                return reach, stride
+        return None
+
+    def _ends(self, period: int, begin: int, end_of: Callable[[int], int]) -> list[int] | None:
+        """Return ``end_of`` the voxels of one period, None if it does not repeat."""
+        low, high = end_of(begin), end_of(begin + period)
+        return _between(end_of, begin, begin + period, low, high) if high == low + period * self.scale else None
 
     def _follows(self, reach: int, stride: int) -> bool:
         """Tell whether the values move with the image, beyond the ends of the strip's reach."""
@@ -179,20 +199,24 @@ class _Strip:
         )
         return float((here - moved).abs().max()) <= _SAME * float(here.std())
 
-    def _spoilt(self, length: int, positions: Sequence[int]) -> list[tuple[int, int] | None]:
-        """Return the first and last voxel of the output that a NaN at each of ``positions`` reaches, None for none."""
+    def _spoilt(self, length: int, begin: int, end: int) -> list[int]:
+        """Return the voxels of the output that NaN from ``begin`` to ``end`` reach, in order."""
         sides = [length if axis == self.axis else side for axis, side in enumerate(self.sides)]
-        images = torch.zeros(len(positions), self.in_channels, *sides)
-        for image, position in zip(images, positions, strict=True):
-            image.narrow(self.axis + 1, position, 1).fill_(torch.nan)
-        reached = self.network(images).isnan().movedim(self.axis + 2, 1).flatten(2).any(2)
-        places = [one.nonzero().flatten().tolist() for one in reached]
-        return [(place[0], place[-1]) if place else None for place in places]
-
-    def _distance(self, here: int, ends: tuple[int, int]) -> int:
-        return max(here - ends[0] // self.scale, ends[1] // self.scale - here)
+        image = torch.zeros(1, self.in_channels, *sides)
+        image.narrow(self.axis + 2, begin, end - begin).fill_(torch.nan)
+        reached = self.network(image).isnan().movedim(self.axis + 2, 0).flatten(1).any(1)
+        return reached.nonzero().flatten().tolist()
 
     def _accepted(self, length: int) -> int:
         """Return the next length that the network accepts."""
         side = self.sides[self.axis]
         return math.ceil(length / side) * side
+
+
+def _between(function: Callable[[int], int], begin: int, end: int, low: int, high: int) -> list[int]:
+    """Return what a function that never falls from ``low`` to ``high`` gives from ``begin`` to ``end``, by halving."""
+    if low == high or end - begin == 1:
+        return [low] * (end - begin)
+    middle = (begin + end) // 2
+    value = function(middle)
+    return _between(function, begin, middle, low, value) + _between(function, middle, end, value, high)

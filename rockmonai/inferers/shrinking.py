@@ -23,6 +23,7 @@ from rockmonai.inferers import rules
 from rockmonai.inferers.pieces import Piece, UnknownLayer, together
 from rockmonai.inferers.rewriting import add_to, rewritten
 from rockmonai.inferers.subpixel import SubpixelConvolution
+from rockmonai.networks.filters import Gamma
 
 # A layer whose output voxel depends on the voxel at the same place alone.
 _POINTWISE = (
@@ -36,6 +37,7 @@ _POINTWISE = (
     nn.Sigmoid,
     nn.Softplus,
     nn.Hardtanh,
+    Gamma,
     _DropoutNd,
     _BatchNorm,
 )
@@ -50,15 +52,26 @@ _RULES: dict[type | tuple[type, ...], Callable[[Any, Piece], Piece]] = {
     SubpixelConvolution: rules.subpixel_convolution,
     nn.Upsample: rules.interpolation,
 }
-_FUNCTIONS = {add_to, operator.add, operator.iadd, torch.add, operator.mul, torch.mul, operator.sub, torch.sub}
+_FUNCTIONS = {
+    add_to,
+    operator.add,
+    operator.iadd,
+    torch.add,
+    operator.mul,
+    torch.mul,
+    operator.sub,
+    torch.sub,
+    operator.gt,
+    operator.le,
+}
 
 
 class Shrinking:
     """Applies a network to a `Piece` and returns the piece of its output that follows from it.
 
     Args:
-        network: in evaluation mode; convolutions, poolings, pointwise layers, sums, products, concatenations, pixel
-            shuffles and interpolations. It is copied and rewritten.
+        network: in evaluation mode; convolutions, poolings, pointwise layers, sums, products, comparisons, selected
+            channels, concatenations, pixel shuffles and interpolations. It is copied and rewritten.
 
     Attributes:
         module: what it was rewritten to.
@@ -102,7 +115,7 @@ class Shrinking:
             layer = self.module.get_submodule(str(node.target))
             if _rule(layer) is None:
                 raise UnknownLayer(f"there is no rule for {type(layer).__name__}")
-        elif not (node.op == "call_function" and (node.target in _FUNCTIONS or node.target is torch.cat)):
+        elif node.op != "call_function" or not (node.target in (*_FUNCTIONS, torch.cat) or _takes_channels(node)):
             raise UnknownLayer(f"there is no rule for {node.target}")
 
     def _apply(self, node: fx.Node, args: Any) -> Piece:
@@ -119,6 +132,14 @@ class Shrinking:
         if len(pieces) == 1:
             return pieces[0].map(lambda values: function(*(values if arg is pieces[0] else arg for arg in args)))
         return together(function, pieces)
+
+
+def _takes_channels(node: fx.Node) -> bool:
+    """Tell whether ``node`` is ``features[:, a:b]``, which leaves the voxels where they are."""
+    if node.target is not operator.getitem:
+        return False
+    index = node.args[1]
+    return isinstance(index, tuple) and [type(part) for part in index] == [slice, slice] and index[0] == slice(None)
 
 
 def _rule(layer: nn.Module) -> Callable[[Any, Piece], Piece] | None:

@@ -1,8 +1,22 @@
 """Image metrics: pure functions of two batches, and thin Ignite metrics that keep every image's value."""
 
+from rockmonai.metrics.continuity import slice_difference
+from rockmonai.metrics.eight_bit import PSNR8bit, SSIM8bit, psnr_8bit, ssim_8bit
 from rockmonai.metrics.per_image import PerImageMetric
 from rockmonai.metrics.psnr import PSNR, psnr
 from rockmonai.metrics.ssim import SSIM, ssim
 from rockmonai.metrics.summary import mean_sem
 
-__all__ = ["PSNR", "SSIM", "PerImageMetric", "mean_sem", "psnr", "ssim"]
+__all__ = [
+    "PSNR",
+    "SSIM",
+    "PSNR8bit",
+    "PerImageMetric",
+    "SSIM8bit",
+    "mean_sem",
+    "psnr",
+    "psnr_8bit",
+    "slice_difference",
+    "ssim",
+    "ssim_8bit",
+]

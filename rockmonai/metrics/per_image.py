@@ -2,61 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
+from ignite.engine import Engine
 from monai.handlers import IgniteMetricHandler, from_engine
-from monai.metrics import CumulativeIterationMetric
+from monai.metrics import Cumulative
 
 from rockmonai.errors import DataError, NumericalError
 
-ImageFunction = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+ImageFunction = Callable[..., torch.Tensor]
 
 
 class PerImageMetric(IgniteMetricHandler):
     """Averages ``function`` over the images that a MONAI evaluator has seen.
 
     ``engine.state.metrics[name]`` is the mean and ``engine.state.metric_details[name]`` holds the value of every
-    image, (N, 1). MONAI's own metrics leave an image with NaN out of the mean without a word; this one stops.
+    image, (N, 1). MONAI's own metrics leave an image with NaN out of the mean without a word; this one stops. An image
+    without any of the region ``within`` has no value: NaN among the details, and the mean is that of the others, NaN
+    where there are none.
 
     Args:
-        function: returns one value per image, (B,), of two batches (B, C, ...).
+        function: returns one value per image, (B,), of two batches (B, C, ...); takes a mask (B, 1, ...) as ``within``.
         of: key of the images that are judged.
         against: key of the images they are compared with.
+        within: key of a 0/1 mask (1, ...) in the evaluated records, such as ``"charge"``, to which the function is
+            restricted; None judges whole images.
 
     Raises:
         NumericalError: in an evaluation, when an image holds NaN or infinite values.
-        DataError: in an evaluation, when two images differ in shape, or there were none.
+        DataError: in an evaluation, when two images differ in shape, a record has no mask, or there were no images.
     """
 
-    def __init__(self, function: ImageFunction, of: str = "pred", against: str = "label") -> None:
-        self.keys = (of, against)
-        super().__init__(_Accumulator(function), output_transform=from_engine(self.keys), save_details=True)
-
-    def update(self, output: Sequence[torch.Tensor | Sequence[torch.Tensor]]) -> None:
-        """Add one iteration's images, batches or lists of single images."""
-        for key, images in zip(self.keys, output, strict=True):
-            for image in images:
-                _check_finite(key, image)
-        super().update(output)  # type: ignore[arg-type]
-
-
-class _Accumulator(CumulativeIterationMetric):
-    """Collects the values of a function of two batches, across iterations and ranks."""
-
-    def __init__(self, function: ImageFunction) -> None:
-        super().__init__()
+    def __init__(
+        self, function: ImageFunction, of: str = "pred", against: str = "label", within: str | None = None
+    ) -> None:
         self.function = function
+        self.keys = (of, against)
+        self.within = within
+        super().__init__(_Accumulator(), output_transform=from_engine(self.keys), save_details=True)  # type: ignore[arg-type]
 
-    def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor | None = None, **_: object) -> torch.Tensor:
-        assert y is not None
-        return self.function(y_pred, y)[:, None]
+    def iteration_completed(self, engine: Engine) -> None:
+        """Add the images that ``engine`` has just made, and the masks of the records that it made them of."""
+        images = self._output_transform(engine.state.output)
+        self.update(images if self.within is None else (*images, _column(engine.state.batch, self.within)))
+
+    def update(self, output: Sequence[Iterable[torch.Tensor]]) -> None:  # type: ignore[override]
+        """Add one iteration's images (and masks), batches or lists of single ones."""
+        for pred, label, *masks in zip(*output, strict=True):
+            for key, image in zip(self.keys, (pred, label), strict=True):
+                _check_finite(key, image)
+            restricted = {"within": masks[0][None]} if masks else {}
+            self.metric_fn.append(self.function(pred.detach()[None], label.detach()[None], **restricted))
+
+
+class _Accumulator(Cumulative):
+    """Collects values across iterations and ranks."""
 
     def aggregate(self) -> torch.Tensor:
         values = self.get_buffer()
         if values is None:
             raise DataError("No image was judged: the evaluation's data set is empty. Check its folder and pattern.")
-        return values.mean()
+        return values.nanmean()
 
 
 def check_same_shape(pred: torch.Tensor, label: torch.Tensor) -> None:
@@ -75,3 +83,11 @@ def _check_finite(key: str, image: torch.Tensor) -> None:
             f"An image cannot be judged: {bad} of the {image.numel()} values of '{key}' are NaN or infinite. "
             "Lower the learning rate, or look for NaN in the input data."
         )
+
+
+def _column(batch: Any, key: str) -> Iterable[torch.Tensor]:
+    """Return what a batch, or a list of its single records, holds under ``key``."""
+    records = [batch] if isinstance(batch, Mapping) else batch
+    if any(key not in record for record in records):
+        raise DataError(f"A metric looks within '{key}', which the records do not have: name its folder in 'folders'.")
+    return batch[key] if isinstance(batch, Mapping) else [record[key] for record in records]

@@ -1,7 +1,23 @@
 """Generators and discriminators, one architecture a file; all take ``spatial_dims``."""
 
 from rockmonai.networks.discriminators import PatchDiscriminator, PixelDiscriminator
+from rockmonai.networks.filters import GammaFilter, LinearFilter
 from rockmonai.networks.init import init_weights
+from rockmonai.networks.original_weights import renamed_weights
+from rockmonai.networks.repair import Repair
+from rockmonai.networks.resnet_generator import ResNetGenerator
 from rockmonai.networks.srresnet import SRResNet
+from rockmonai.networks.unet_generator import UNetGenerator
 
-__all__ = ["PatchDiscriminator", "PixelDiscriminator", "SRResNet", "init_weights"]
+__all__ = [
+    "GammaFilter",
+    "LinearFilter",
+    "PatchDiscriminator",
+    "PixelDiscriminator",
+    "Repair",
+    "ResNetGenerator",
+    "SRResNet",
+    "UNetGenerator",
+    "init_weights",
+    "renamed_weights",
+]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import torch
 from monai.networks.blocks import SubpixelUpsample
 from monai.networks.layers import Conv
-from monai.networks.layers.utils import get_norm_layer
+from monai.networks.layers.utils import get_act_layer, get_norm_layer
 from monai.utils import ensure_tuple
 from torch import nn
 
@@ -40,6 +41,32 @@ def same_convolution(
     )
 
 
+def halving_convolution(spatial_dims: int, in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.Module:
+    """Return a stride-2 convolution with a kernel of 3 or 4 that halves even sides."""
+    return Conv[Conv.CONV, spatial_dims](in_channels, out_channels, kernel, stride=2, padding=1, bias=bias)
+
+
+def doubling_convolution(spatial_dims: int, in_channels: int, out_channels: int, kernel: int, bias: bool) -> nn.Module:
+    """Return a stride-2 transposed convolution with a kernel of 3 or 4 that doubles the sides."""
+    return Conv[Conv.CONVTRANS, spatial_dims](
+        in_channels, out_channels, kernel, stride=2, padding=1, output_padding=kernel % 2, bias=bias
+    )
+
+
+def check_sides(network: nn.Module, image: torch.Tensor, factor: int) -> None:
+    """Check that ``network``, which halves its image several times, can double it to the same size again.
+
+    Raises:
+        UsageError: if a side of ``image`` is no multiple of ``factor``.
+    """
+    # What traces the layers of a network hands over a stand-in without sides.
+    if isinstance(image, torch.Tensor) and any(side % factor for side in image.shape[2:]):
+        raise UsageError(
+            f"This {type(network).__name__} takes images whose sides are multiples of {factor} voxels, found "
+            f"{' x '.join(map(str, image.shape[2:]))}: choose such a patch size, or a network of fewer levels."
+        )
+
+
 def normalisation(norm: str | tuple | None, spatial_dims: int, channels: int) -> nn.Module:
     """Return MONAI's normalisation layer of the name ``norm``, or one that does nothing for ``None``."""
     return get_norm_layer(norm, spatial_dims, channels) if norm else nn.Identity()
@@ -57,3 +84,25 @@ def pixel_shuffle(spatial_dims: int, factor: int) -> nn.Module:
     """
     # By default MONAI would blur the result with a pooling.
     return SubpixelUpsample(spatial_dims, None, scale_factor=factor, conv_block=None, apply_pad_pool=False)
+
+
+class ResidualBlock(nn.Module):
+    """Returns its input plus two normalised convolutions of it; the shape stays."""
+
+    def __init__(
+        self, spatial_dims: int, width: int, norm: str | tuple | None, dropout: float, activation: str | tuple
+    ) -> None:
+        super().__init__()
+        bias = bias_before(norm)
+        self.residual = nn.Sequential(
+            same_convolution(spatial_dims, width, width, bias=bias),
+            normalisation(norm, spatial_dims, width),
+            get_act_layer(activation),
+            nn.Dropout(dropout) if dropout else nn.Identity(),
+            same_convolution(spatial_dims, width, width, bias=bias),
+            normalisation(norm, spatial_dims, width),
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return ``features`` plus what the block adds to them."""
+        return features + self.residual(features)

@@ -8,7 +8,7 @@ from torch import nn
 
 from rockmonai.errors import UsageError
 from rockmonai.networks.init import init_weights
-from rockmonai.networks.layers import bias_before, normalisation, pixel_shuffle, same_convolution
+from rockmonai.networks.layers import ResidualBlock, bias_before, normalisation, pixel_shuffle, same_convolution
 
 
 class SRResNet(nn.Module):
@@ -99,28 +99,6 @@ class SRResNet(nn.Module):
         if self.interpolate is not None:
             pred = pred + self.interpolate(image)
         return pred
-
-
-class ResidualBlock(nn.Module):
-    """Returns its input plus two normalised convolutions of it; the shape stays."""
-
-    def __init__(
-        self, spatial_dims: int, width: int, norm: str | tuple | None, dropout: float, activation: str | tuple
-    ) -> None:
-        super().__init__()
-        bias = bias_before(norm)
-        self.residual = nn.Sequential(
-            same_convolution(spatial_dims, width, width, bias=bias),
-            normalisation(norm, spatial_dims, width),
-            get_act_layer(activation),
-            nn.Dropout(dropout) if dropout else nn.Identity(),
-            same_convolution(spatial_dims, width, width, bias=bias),
-            normalisation(norm, spatial_dims, width),
-        )
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Return ``features`` plus what the block adds to them."""
-        return features + self.residual(features)
 
 
 class Doubling(nn.Sequential):

@@ -2,7 +2,9 @@
 
 from rockmonai.transforms.acceptance import MinFraction, NotBlank
 from rockmonai.transforms.blur import RandBlurd, blur
+from rockmonai.transforms.charge import PaintCharged, RandTransplantCharged, paint_charge
 from rockmonai.transforms.class_grey import ClassGreyd, class_grey
+from rockmonai.transforms.classes import MasksToClassesd, class_map
 from rockmonai.transforms.contrast import (
     CLAHEd,
     Contrastd,
@@ -44,15 +46,18 @@ __all__ = [
     "Finited",
     "Gammad",
     "GreyRange",
+    "MasksToClassesd",
     "MinFraction",
     "NotBlank",
     "OpenVolumed",
+    "PaintCharged",
     "QuantileStretchd",
     "RandBlurd",
     "RandMultiSampled",
     "RandNoised",
     "RandPairedCropd",
     "RandSymmetryd",
+    "RandTransplantCharged",
     "Round",
     "ScaleGreyd",
     "Standardised",
@@ -63,6 +68,7 @@ __all__ = [
     "central_range",
     "clahe",
     "class_grey",
+    "class_map",
     "contrast",
     "gamma",
     "gaussian_blur",
@@ -70,6 +76,7 @@ __all__ = [
     "multi_sample",
     "noise",
     "output_limits",
+    "paint_charge",
     "resample",
     "scale_grey",
     "standardise",

@@ -32,7 +32,7 @@ class MinFraction:
     Args:
         fraction: smallest fraction of the voxels, from 0 to 1.
         positive: keys that must be above zero; for scans whose background is another grey see :class:`NotBlank`.
-        zero: keys that must be zero.
+        zero: keys that must be zero; a mask that the data set does not have is zero everywhere.
     """
 
     def __init__(self, fraction: float, positive: KeysCollection = (), zero: KeysCollection = ()) -> None:
@@ -47,7 +47,9 @@ class MinFraction:
             window: one tensor (C, *spatial) for each key, a voxel is positive or zero where all its channels are.
         """
         conditions = [(window[key].float() > 0).all(0) for key in self.positive]
-        conditions += [(window[key] == 0).all(0) for key in self.zero]
+        conditions += [(window[key] == 0).all(0) for key in self.zero if key in window]
+        if not conditions:
+            return 1.0
         size = max(conditions, key=torch.numel).shape
         return float(torch.stack([resample(met, size, "nearest") for met in conditions]).all(0).float().mean())
 

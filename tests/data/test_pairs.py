@@ -246,3 +246,17 @@ def test_a_single_scan_has_no_masks(tmp_path):
 def test_folders_without_a_label(tmp_path):
     with pytest.raises(UsageError, match="folders names image; it needs 'image' and 'label'"):
         pairs(tmp_path, folders={"image": "txm"})
+
+
+def test_masks_are_matched_and_checked_where_there_are_any(tmp_path):
+    for folder in ("txm", "sem", "charge"):
+        write(tmp_path / "train" / folder / f"{folder}001.tif", (16, 16))
+    options = {"folders": {"image": "txm", "label": "sem"}, "masks": {"charge": "charge", "lowdensity": "low"}}
+    (record,) = pairs(tmp_path, **options)
+    assert set(record) == {"name", "image", "label", "charge"}
+    write(tmp_path / "train" / "charge" / "charge001.tif", (8, 16))
+    with pytest.raises(DataError, match="charge of 8x16"):
+        pairs(tmp_path, **options)
+    (tmp_path / "list.json").write_text('{"train": [{"label": "train/sem/sem001.tif"}]}')
+    (record,) = pairs(tmp_path / "list.json", **options)
+    assert "charge" not in record

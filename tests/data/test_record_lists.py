@@ -72,7 +72,7 @@ def test_what_is_no_list_of_records(tmp_path, content, sentence):
     ],
 )
 def test_regions_that_do_not_fit(tmp_path, roi):
-    with pytest.raises(DataError, match=r"The roi .* does not fit .*a\.tif of 8x16x16 voxels; give every axis its"):
+    with pytest.raises(DataError, match=r"The region .* does not fit .*a\.tif of 8x16x16 voxels; give every axis its"):
         listed(tmp_path, {"train": [{"label": "a.tif", "roi": roi}]})
 
 

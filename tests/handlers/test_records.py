@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
+import torch
 from ignite.engine import Engine
 
 from rockmonai.handlers.history import as_csv
 from rockmonai.handlers.on_failure import on_failure
-from rockmonai.handlers.scores import side_by_side
+from rockmonai.handlers.scores import Scores, side_by_side
 
 
 def test_a_column_that_only_later_rows_have_is_empty_in_the_earlier_ones():
@@ -31,3 +33,28 @@ def test_every_clean_up_is_done_and_the_error_goes_on():
     with pytest.raises(ValueError, match="broken"):
         engine.run([1])
     assert done[:2] == ["bar", "signals"]
+
+
+def test_an_image_without_a_region_has_an_empty_cell_and_is_not_counted(tmp_path, caplog):
+    def evaluate(engine, batch):
+        return engine.state.output
+
+    engine = Engine(evaluate)
+    engine.state.rank, engine.state.metric_details = (
+        0,
+        {
+            "psnr": torch.tensor([[20.0], [30.0], [40.0]]),
+            "psnr_charge": torch.tensor([[math.nan], [12.0], [14.0]]),
+            "psnr_pore": torch.full((3, 1), math.nan),
+        },
+    )
+    Scores(output_dir=str(tmp_path)).attach(engine)
+    with caplog.at_level("INFO", "rockmonai"):
+        engine.run([[{"name": name} for name in "abc"]])
+    rows = (tmp_path / "scores.csv").read_text().splitlines()
+    assert rows == ["name,psnr,psnr_charge,psnr_pore", "a,20.0,,", "b,30.0,12.0,", "c,40.0,14.0,"]
+    metrics = json.loads((tmp_path / "scores.json").read_text())["metrics"]
+    assert metrics["psnr_charge"] == {"mean": 13.0, "sem": 1.0, "images": 2}
+    assert metrics["psnr_pore"] == {"mean": None, "sem": None, "images": 0}
+    assert "PSNR_CHARGE 13 ± 1" in caplog.text
+    assert "psnr_charge is that of the 2 of 3 images that have its region" in caplog.text

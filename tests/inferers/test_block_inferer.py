@@ -10,6 +10,7 @@ from torch import nn
 
 from rockmonai.errors import DataError
 from rockmonai.inferers import BlockInferer, Slicewise
+from rockmonai.networks import GammaFilter, ResNetGenerator, UNetGenerator
 from tests.inferers.networks import by_blocks, distance, image, randomised, srresnet, tiling, unet
 
 
@@ -36,6 +37,9 @@ def predicted(inferer, network, whole):
         (image(48, 36), unet()),
         (image(11, 12, 13), srresnet(spatial_dims=3, scale=2, upsampling="direct")),
         (image(11, 12, 13), lambda: Slicewise(srresnet(scale=2)(), "x")),
+        (image(24, 36), lambda: randomised(ResNetGenerator(width=2, blocks=1))),
+        (image(48, 80), lambda: randomised(UNetGenerator(width=2, levels=4))),
+        (image(45, 37), lambda: randomised(GammaFilter())),
         (image(48, 64), lambda: randomised(BasicUNet(2, 1, 1, (2, 2, 2, 2, 2, 2), norm="batch"))),
     ],
 )

@@ -7,7 +7,7 @@ from torch import nn
 
 from rockmonai.errors import ModelError
 from rockmonai.inferers import Slicewise, footprint
-from rockmonai.networks import SRResNet
+from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SRResNet, UNetGenerator
 from tests.inferers.networks import layers, srresnet, unet
 
 
@@ -37,6 +37,27 @@ def test_unet_lies_on_a_grid(levels):
     assert (found.scale, found.channels) == ((1, 1), 2)
 
 
+@pytest.mark.parametrize("levels", [2, 3, 5, 7, 8])
+def test_pix2pix_unet_lies_on_a_grid(levels):
+    # A kernel of 4 with stride 2 begins one voxel before its cell; back up, it reaches one voxel beyond: 3 cells of
+    # 1, 2, 4, ... voxels.
+    found = footprint(layers(lambda: UNetGenerator(width=1, levels=levels))(), 2)
+    cell = 2**levels
+    assert (found.reach, found.stride, found.smallest) == ((3 * (cell - 1),) * 2, (cell,) * 2, (cell,) * 2)
+
+
+@pytest.mark.parametrize(("dims", "blocks"), [(2, 1), (2, 9), (3, 1)])
+def test_resnet_generator_lies_on_a_grid_of_four(dims, blocks):
+    # Two 3-kernels a block on cells of 4 voxels; 3 at each end; 1 + 2 down, 1 + 2 up.
+    found = footprint(layers(lambda: ResNetGenerator(dims, width=1, blocks=blocks))(), dims)
+    assert (found.reach, found.stride) == ((8 * blocks + 12,) * dims, (4,) * dims)
+
+
+@pytest.mark.parametrize("network", [LinearFilter, GammaFilter])
+def test_filters_see_their_kernel(network):
+    assert footprint(network(kernel=15), 2).reach == (7, 7)
+
+
 def test_basic_unet_of_the_literature():
     # Two 3-kernels on each of 5 levels down and 4 up: 4 * (1 + 2 + 4 + 8) + 2 * 16 = 92, and the widest place of a cell
     # of 16 voxels is 15 farther.
@@ -45,7 +66,12 @@ def test_basic_unet_of_the_literature():
 
 @pytest.mark.parametrize("norm", ["instance", ("group", {"num_groups": 1})])
 def test_what_measures_its_image_looks_at_everything(norm):
-    for network in (UNet(2, 1, 1, (4, 8), (2,), norm=norm), SRResNet(width=2, blocks=1, norm=norm)):
+    for network in (
+        UNet(2, 1, 1, (4, 8), (2,), norm=norm),
+        SRResNet(width=2, blocks=1, norm=norm),
+        ResNetGenerator(width=2, blocks=1, norm=norm),
+        UNetGenerator(width=2, levels=3, norm=norm),
+    ):
         found = footprint(network, 2)
         assert found.reach == (None, None)
         assert not found.finite

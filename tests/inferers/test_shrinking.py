@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rockmonai.inferers import Orthogonal, Slicewise, Tiling, footprint
 from rockmonai.inferers.executors import fastest, padding, shrinking
 from rockmonai.inferers.pieces import Piece, TooSmall, UnknownLayer
+from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, UNetGenerator
 from rockmonai.networks.layers import pixel_shuffle
 from tests.inferers.networks import (
     by_blocks,
@@ -77,6 +78,11 @@ IN_2D = {
     "unet_residual": unet(num_res_units=2),
     "unet_deep": unet(levels=3),
     "segresnet": segresnet(),
+    "resnet_generator": layers(lambda: ResNetGenerator(width=2, blocks=2, dropout=0.5)),
+    "unet_generator": layers(lambda: UNetGenerator(width=2, levels=3)),
+    "unet_generator_deep": layers(lambda: UNetGenerator(width=1, levels=6, norm=None, dropout=0.5, final=None)),
+    "linear_filter": layers(LinearFilter),
+    "gamma_filter": layers(lambda: GammaFilter(kernel=5)),
     "reused": lambda: randomised(Reused()),
     "max_pool": layers(convolved(2), lambda: nn.MaxPool2d(2), convolved(2, 2, 2), transposed(2, 2, 2, 0, 0)),
     "average_pool": layers(convolved(2), lambda: nn.AvgPool2d(2), transposed(2, 2, 2, 0, 0), nn.Tanh),
@@ -104,6 +110,9 @@ IN_3D = {
     "residual_2": srresnet(spatial_dims=3, scale=2, upsampling="direct", residual=True, final=None),
     "unet": unet(3, 2, num_res_units=1),
     "segresnet": segresnet(3),
+    "resnet_generator": layers(lambda: ResNetGenerator(3, width=1, blocks=1)),
+    "unet_generator": layers(lambda: UNetGenerator(3, width=2, levels=2)),
+    "gamma_filter": layers(lambda: GammaFilter(3, kernel=3)),
     "transposed_3": layers(convolved(3, stride=2), transposed(3, 3, 2, 1, 1)),
     "slices": lambda: Slicewise(srresnet(scale=2, norm="batch")(), "y", batch=3),
     "directions": lambda: Orthogonal(srresnet(scale=1, norm="batch")(), batch=3),
@@ -172,7 +181,19 @@ def middle(dims, network, halo):
 
 
 @pytest.mark.parametrize(
-    "name", ["stepwise_4", "direct_2", "residual_3", "unet", "segresnet", "dilated", "transposed_4"]
+    "name",
+    [
+        "stepwise_4",
+        "direct_2",
+        "residual_3",
+        "unet",
+        "segresnet",
+        "dilated",
+        "transposed_4",
+        "resnet_generator",
+        "unet_generator",
+        "gamma_filter",
+    ],
 )
 @torch.no_grad()
 def test_reach_is_sharp(name):
@@ -270,12 +291,13 @@ def test_layer_without_a_rule_is_executed_as_it_is(network, caplog):
     assert "the halo of a block is computed whole in every layer" in caplog.text
 
 
+@pytest.mark.parametrize("name", ["unet", "resnet_generator", "unet_generator", "gamma_filter"])
 @torch.no_grad()
-def test_known_layers_shrink(caplog):
+def test_known_layers_shrink(name, caplog):
     caplog.set_level(logging.INFO, "rockmonai")
-    network = IN_2D["unet"]()
-    pred = fastest(network, image(16, 16))(Piece(image(16, 16)[..., 4:], (0, 4), (16, 16)))
-    assert pred.start[1] > 4
+    network = IN_2D[name]()
+    pred = fastest(network, image(64, 64))(Piece(image(64, 64)[..., 8:], (0, 8), (64, 64)))
+    assert pred.start[1] > 8
     assert not caplog.text
 
 

@@ -9,16 +9,16 @@ from monai.engines import SupervisedEvaluator
 from skimage.metrics import peak_signal_noise_ratio
 
 from rockmonai.errors import DataError, NumericalError
-from rockmonai.metrics import PSNR, SSIM
+from rockmonai.metrics import PSNR, SSIM, PerImageMetric, PSNR8bit, SSIM8bit
 
 
-def evaluate(batches: list[dict], decollate: bool = True) -> SupervisedEvaluator:
+def evaluate(batches: list[dict], decollate: bool = True, **others: PerImageMetric) -> SupervisedEvaluator:
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=batches,
         network=torch.nn.Identity(),
         key_val_metric={"psnr": PSNR()},
-        additional_metrics={"ssim": SSIM()},
+        additional_metrics={"ssim": SSIM(), **others},
         decollate=decollate,
     )
     evaluator.run()
@@ -80,3 +80,34 @@ def test_unequal_shapes_are_refused(batches):
 def test_an_evaluation_of_nothing_is_refused():
     with pytest.raises(DataError, match="No image was judged"):
         PSNR().compute()
+
+
+@pytest.mark.parametrize("decollate", [True, False])
+def test_a_metric_of_a_region_leaves_out_the_images_that_have_none_of_it(batches, decollate):
+    for batch in batches:
+        batch["charge"] = torch.zeros(len(batch["image"]), 1, 16, 16, dtype=torch.uint8)
+    batches[0]["charge"][1, 0, 2:7, 3:9] = 1
+    state = evaluate(batches, decollate, psnr_charge=PSNR(within="charge")).state
+    inside = [batches[0][key][1, 0, 2:7, 3:9].numpy() for key in ("label", "image")]
+    expected = peak_signal_noise_ratio(*inside, data_range=2)
+    assert state.metrics["psnr_charge"] == pytest.approx(expected, abs=1e-4)
+    assert state.metric_details["psnr_charge"].isnan().flatten().tolist() == [True, False, True]
+
+
+def test_a_region_that_no_image_has_leaves_the_metric_without_a_value(batches):
+    for batch in batches:
+        batch["charge"] = torch.zeros(len(batch["image"]), 1, 16, 16)
+    metrics = evaluate(batches, psnr_charge=PSNR(within="charge"), ssim_charge=SSIM(within="charge")).state.metrics
+    assert math.isnan(metrics["psnr_charge"]) and math.isnan(metrics["ssim_charge"])
+    assert math.isfinite(metrics["psnr"])
+
+
+def test_records_without_the_mask_are_told_where_it_comes_from(batches):
+    with pytest.raises(DataError, match="looks within 'charge', which the records do not have"):
+        evaluate(batches, psnr_charge=PSNR(within="charge"))
+
+
+def test_eight_bit_metrics_take_part_in_an_evaluation(batches):
+    metrics = evaluate(batches, psnr_8bit=PSNR8bit(), ssim_8bit=SSIM8bit()).state.metrics
+    assert metrics["psnr_8bit"] == pytest.approx(metrics["psnr"], abs=0.1)
+    assert 0 < metrics["ssim_8bit"] < 1

@@ -10,7 +10,15 @@ import pytest
 import torch
 from torch import nn
 
-from rockmonai.networks import PatchDiscriminator, PixelDiscriminator, SRResNet
+from rockmonai.networks import (
+    GammaFilter,
+    LinearFilter,
+    PatchDiscriminator,
+    PixelDiscriminator,
+    ResNetGenerator,
+    SRResNet,
+    UNetGenerator,
+)
 
 SMALL = {"width": 4, "blocks": 2}
 
@@ -36,6 +44,18 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
         (2, 1, 10, 12, 14),
     ),
     "srresnet 3 to 2 channels": (partial(SRResNet, 2, 3, 2, dropout=0.1, **SMALL), (2, 3, 8, 8), (2, 2, 32, 32)),
+    "resnet generator 2d": (partial(ResNetGenerator, dropout=0.1, **SMALL), (2, 1, 12, 8), (2, 1, 12, 8)),
+    "resnet generator 3d": (partial(ResNetGenerator, 3, 2, 3, **SMALL), (2, 2, 8, 8, 12), (2, 3, 8, 8, 12)),
+    "unet generator 2d": (partial(UNetGenerator, width=2, levels=7, dropout=0.1), (2, 1, 128, 256), (2, 1, 128, 256)),
+    "unet generator 3d": (
+        partial(UNetGenerator, 3, 2, 3, width=2, levels=3, final=None),
+        (2, 2, 8, 16, 24),
+        (2, 3, 8, 16, 24),
+    ),
+    "linear filter 2d": (partial(LinearFilter, 2, 2, 3), (2, 2, 8, 7), (2, 3, 8, 7)),
+    "linear filter 3d": (partial(LinearFilter, 3, kernel=5), (2, 1, 8, 7, 6), (2, 1, 8, 7, 6)),
+    "gamma filter 2d": (GammaFilter, (2, 1, 8, 7), (2, 1, 8, 7)),
+    "gamma filter 3d": (partial(GammaFilter, 3, kernel=5), (2, 1, 8, 7, 6), (2, 1, 8, 7, 6)),
     "patch discriminator 2d": (partial(PatchDiscriminator, 2, channels=4), (2, 1, 32, 40), (2, 1, 2, 3)),
     "patch discriminator 3d": (partial(PatchDiscriminator, 3, 2, 4, 1, norm=None), (2, 2, 6, 8, 10), (2, 1, 1, 2, 3)),
     "pixel discriminator 2d": (partial(PixelDiscriminator, 2, channels=4), (2, 1, 5, 6), (2, 1, 5, 6)),
@@ -76,7 +96,7 @@ def test_torchscript_computes_the_same(case):
     torch.testing.assert_close(torch.jit.script(network)(image), network(image))
 
 
-@pytest.mark.parametrize("name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct"])
+@pytest.mark.parametrize("name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "unet generator 2d"])
 def test_onnx_computes_the_same(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     build, shape, _ = NETWORKS[name]
