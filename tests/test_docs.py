@@ -14,11 +14,10 @@ from fire.parser import DefaultParseValue, SeparateFlagArgs
 from monai.bundle import run
 
 from rockmonai.__main__ import main
-from tests.bundles.runs import BUNDLES, TINY, write_model
+from tests.bundles.runs import BUNDLES, tiny, tiny_network, write_model
 from tests.conftest import PROJECT
 
 GUIDES = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md"), *BUNDLES.glob("*/docs/README.md")]
-SMALL = {"patch_size": 32, "batch_size": 2, "epochs": 2, "warmup_epochs": 1, "epoch_length": 2, "val_patches": 2}
 
 
 def commands(text: str) -> list[list[str]]:
@@ -60,6 +59,12 @@ def somewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
+def sizes_of(bundle, training=False):
+    """Return overrides that make the networks of a bundle small, and its training short."""
+    small = (tiny(bundle) | {"epoch_length": 1}) if training else tiny_network(bundle)
+    return {key: value for key, value in small.items() if key != "scale"}
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_command_runs(guide, somewhere):
     asked = commands(guide.read_text())
@@ -67,21 +72,18 @@ def test_every_command_runs(guide, somewhere):
         write_model(somewhere / "bundles" / "srgan" / "models", scale=4)
     for words in asked:
         if words[:2] == ["rockmonai", "predict"]:
-            small = {key: value for key, value in TINY.items() if key.startswith("network_def#")} | {"device": "cpu"}
+            small = sizes_of(words[2])
             main([*words[1:], *(f"--{key}={value}" for key, value in small.items())])
             assert (somewhere / words[4]).exists(), words
             continue
         given = arguments(words)
-        small = {key: value for key, value in TINY.items() if "#" in key}
-        if "train.json" in given["config_file"]:
-            small |= SMALL
-        else:
-            small.pop("discriminator_def#channels")
+        bundle = re.search(r"bundles/(\w+)/", given["config_file"])[1]
+        small = sizes_of(bundle, "train.json" in given["config_file"])
         run(logging_file=False, **{**small, **given, "device": "cpu"} | ({"epochs": 2} if "epochs" in given else {}))
         left = {"train": "models", "evaluate": "evaluation"}.get(
             given["config_file"].split("/")[-1].removesuffix(".json")
         )
-        promised = given.get("output_file") or given.get("output_dir") or f"bundles/srgan/{left}"
+        promised = given.get("output_file") or given.get("output_dir") or f"bundles/{bundle}/{left}"
         assert (somewhere / promised).exists(), words
 
 

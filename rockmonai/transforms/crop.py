@@ -156,10 +156,18 @@ class WholeImaged(RandPairedCropd):
         spatial_dims: 2 or 3; with 2, a volume must be a region of one slice.
         reference: key with the finest voxels.
         multiple: voxels of the reference of which every length is a multiple.
+        allow_missing_keys: leave out keys that a record does not have.
     """
 
-    def __init__(self, keys: KeysCollection, spatial_dims: int, reference: str = "label", multiple: int = 1) -> None:
-        super().__init__(keys, None, spatial_dims, reference, multiple)
+    def __init__(
+        self,
+        keys: KeysCollection,
+        spatial_dims: int,
+        reference: str = "label",
+        multiple: int = 1,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, None, spatial_dims, reference, multiple, allow_missing_keys=allow_missing_keys)
 
 
 def _name(key: Hashable, data: Mapping[Hashable, Any]) -> str:

@@ -14,19 +14,38 @@ from rockmonai.handlers import write_checkpoint
 
 BUNDLES = Path(__file__).parents[2] / "bundles"
 
-TINY = {
-    "patch_size": 24,
-    "batch_size": 2,
-    "epochs": 2,
-    "warmup_epochs": 1,
-    "epoch_length": 3,
-    "val_patches": 2,
-    "device": "cpu",
-    "scale": 2,
-    "network_def#width": 4,
-    "network_def#blocks": 1,
-    "discriminator_def#channels": 4,
-}
+SHORT = {"patch_size": 24, "batch_size": 2, "epochs": 2, "warmup_epochs": 1, "epoch_length": 3, "val_patches": 2}
+SMALL = {"width": 4, "blocks": 1, "levels": 2, "channels": 4}
+
+
+def config_of(bundle: str, *names: str) -> dict:
+    """Return the configs of a bundle, the later ones over the first."""
+    return ConfigParser.load_config_files([str(BUNDLES / bundle / "configs" / f"{name}.json") for name in names])
+
+
+def tiny_network(bundle: str = "srgan", overlay: str | None = None, **override) -> dict:
+    """Return the overrides that make a bundle's network small, on the CPU, and its scale 2 if it has one."""
+    config = config_of(bundle, "inference", *([overlay] if overlay else []))
+    scale = {"scale": 2} if config["scale"] > 1 else {}
+    return {"device": "cpu", **scale, **_small(config, "network_def")} | override
+
+
+def tiny(bundle: str = "srgan", overlay: str | None = None) -> dict:
+    """Return the overrides that make a bundle's training as small as it goes."""
+    config = config_of(bundle, "train", *([overlay] if overlay else []))
+    short = {key: value for key, value in SHORT.items() if key in config}
+    return {**short, **tiny_network(bundle, overlay), **_small(config, "discriminator_def")}
+
+
+def _small(config: dict, key: str) -> dict:
+    """Return the overrides of all sizes that the definition of a network, and of one inside it, names."""
+    sizes = {}
+    for name, value in config.get(key, {}).items():
+        if isinstance(value, dict):
+            sizes |= {f"{key}#{inner}": size for inner, size in _small(config[key], name).items()}
+        elif name in SMALL:
+            sizes[f"{key}#{name}"] = SMALL[name]
+    return sizes
 
 
 def workflow(bundle: str, config: str | list[str], workflow_type: str, **override) -> ConfigWorkflow:
@@ -41,16 +60,15 @@ def workflow(bundle: str, config: str | list[str], workflow_type: str, **overrid
 
 def train(bundle: str, dataset: Path, output: Path, config: str | list[str] = "train", **override) -> ConfigWorkflow:
     """Train for an instant and return the workflow."""
-    flow = workflow(
-        bundle, config, "train", **{**TINY, "dataset_dir": str(dataset), "output_dir": str(output), **override}
+    overlay = (
+        config[-1]
+        if isinstance(config, list) and (BUNDLES / bundle / "configs" / f"{config[-1]}.json").exists()
+        else None
     )
+    folders = {"dataset_dir": str(dataset), "output_dir": str(output)}
+    flow = workflow(bundle, config, "train", **{**tiny(bundle, overlay), **folders, **override})
     flow.run()
     return flow
-
-
-def tiny_network(**override) -> dict:
-    """Return the overrides that make evaluation and inference build the network of :func:`train`."""
-    return {key: TINY[key] for key in ("device", "scale", "network_def#width", "network_def#blocks")} | override
 
 
 def predict(scan: Path, output: Path, ckpt_dir: Path, config: str | list[str] = "inference", **override) -> None:
@@ -77,14 +95,17 @@ def write_model(folder: Path, **override) -> nn.Module:
     return network
 
 
-def write_small_set(folder: Path) -> Path:
-    """Write a data set of tiny textured pairs, x2: 3 + 2 + 2 images of 48x48."""
+def write_small_set(folder: Path, bundle: str = "srgan") -> Path:
+    """Write a data set of tiny textured pairs for a bundle, x2 if it has a scale: 3 + 2 + 2 labels of 48x48."""
     rng = np.random.default_rng(0)
+    config = config_of(bundle, "evaluate")
+    finer = 2 if config["scale"] > 1 else 1
     for split, count in {"train": 3, "validation": 2, "test": 2}.items():
-        for modality in ("image", "label"):
-            (folder / split / modality).mkdir(parents=True)
         for number in range(count):
-            coarse = rng.integers(0, 255, (24, 24), dtype=np.uint8)
-            tifffile.imwrite(folder / split / "image" / f"rock{number}.tif", coarse)
-            tifffile.imwrite(folder / split / "label" / f"rock{number}.tif", coarse.repeat(2, 0).repeat(2, 1))
+            coarse = rng.integers(1, 255, (48 // finer, 48 // finer), dtype=np.uint8)
+            made = {"image": coarse, "label": coarse.repeat(finer, 0).repeat(finer, 1)}
+            for key, name in {**config["folders"], **config.get("masks", {})}.items():
+                (folder / split / name).mkdir(parents=True, exist_ok=True)
+                mask = (rng.random((48, 48)) < 0.04).astype(np.uint8)
+                tifffile.imwrite(folder / split / name / f"rock{number}.tif", made.get(key, mask))
     return folder

@@ -87,6 +87,11 @@ def test_image_smaller_than_the_patch(small_set, tmp_path):
     assert code == 3 and "48x48, smaller than a patch of 64x64" in text
 
 
+def test_patch_that_the_scale_does_not_divide(small_set, tmp_path):
+    code, text = refused(lambda: train("srgan", small_set, tmp_path / "run", patch_size=25))
+    assert code == 2 and "patch_size is 25; pass a multiple of the scale 2, such as 48" in text
+
+
 def test_slices_for_a_3d_model(small_set, tmp_path):
     code, text = refused(lambda: train("srgan", small_set, tmp_path / "run", spatial_dims=3))
     assert code == 3 and "the model is 3D" in text

@@ -16,7 +16,7 @@ from rockmonai.bundle import check_config
 from rockmonai.errors import find_rock_error
 from rockmonai.inferers import footprint
 from rockmonai.volumes import open_volume
-from tests.bundles.runs import BUNDLES, TINY, tiny_network, train, workflow
+from tests.bundles.runs import BUNDLES, tiny, tiny_network, train, workflow, write_small_set
 
 NAMES = sorted(path.parents[1].name for path in BUNDLES.glob("*/configs/metadata.json"))
 WORKFLOWS = {"train": "train", "evaluate": "infer", "inference": "infer"}
@@ -30,12 +30,26 @@ def config(bundle, name):
 @pytest.fixture(scope="module", params=NAMES)
 def trained(request, tmp_path_factory):
     """A bundle trained for an instant, and its data set."""
-    from tests.bundles.runs import write_small_set
-
     folder = tmp_path_factory.mktemp(request.param)
-    dataset = write_small_set(folder / "set")
+    dataset = write_small_set(folder / "set", request.param)
     train(request.param, dataset, folder / "run")
     return request.param, dataset, folder / "run"
+
+
+@pytest.fixture
+def small_set(bundle, tmp_path):
+    """A data set for the bundle of the test."""
+    return write_small_set(tmp_path / "set", bundle)
+
+
+def input_of(bundle, dataset):
+    """A test image of a bundle's data set."""
+    return dataset / "test" / config(bundle, "evaluate")["folders"]["image"] / "rock0.tif"
+
+
+def scale_of(bundle):
+    """The scale of a bundle that :func:`tiny_network` leaves."""
+    return tiny_network(bundle).get("scale", 1)
 
 
 @every_bundle
@@ -69,16 +83,16 @@ def test_the_network_is_the_same_everywhere(bundle):
     assert definitions[0] == definitions[1] == definitions[2]
 
 
-@every_bundle
 @pytest.mark.parametrize("name", WORKFLOWS)
-def test_every_id_can_be_built(bundle, name, small_set, tmp_path, trained):
-    override = tiny_network() | {"dataset_dir": str(small_set), "output_dir": str(tmp_path / "out")}
+def test_every_id_can_be_built(name, tmp_path, trained):
+    bundle, small_set, run = trained
+    override = tiny_network(bundle) | {"dataset_dir": str(small_set), "output_dir": str(tmp_path / "out")}
     if name == "train":
-        override |= TINY
+        override |= tiny(bundle)
     else:
-        override |= {"ckpt_dir": str(trained[2])}
+        override |= {"ckpt_dir": str(run)}
     if name == "inference":
-        override |= {"input_file": str(next((small_set / "test" / "image").iterdir()))}
+        override |= {"input_file": str(input_of(bundle, small_set))}
     flow = workflow(bundle, name, WORKFLOWS[name], **override)
     assert flow.check_properties() == []
     for key in list(flow.parser.ref_resolver.items):
@@ -122,7 +136,8 @@ def test_network_takes_and_gives_what_the_metadata_says(bundle):
     ]
     network = ConfigParser(config(bundle, "inference")).get_parsed_content("network_def")
     with torch.no_grad():
-        assert list(network(torch.zeros(1, 1, *sizes[0])).shape[2:]) == sizes[1]
+        channels = formats["inputs"]["image"]["num_channels"]
+        assert list(network(torch.zeros(1, channels, *sizes[0])).shape[2:]) == sizes[1]
 
 
 def test_training_leaves_what_it_promises(trained):
@@ -136,59 +151,45 @@ def test_training_leaves_what_it_promises(trained):
     assert json.loads((run / "config.json").read_text())["epochs"] == 2
 
 
-def test_evaluation_scores_every_image_beside_bicubic(trained, tmp_path):
+def test_evaluation_scores_every_image_beside_its_input(trained, tmp_path):
     bundle, dataset, run = trained
-    flow = workflow(
-        bundle,
-        "evaluate",
-        "infer",
-        **tiny_network(),
-        dataset_dir=str(dataset),
-        ckpt_dir=str(run),
-        output_dir=str(tmp_path),
-    )
-    flow.run()
+    files = {"dataset_dir": str(dataset), "ckpt_dir": str(run), "output_dir": str(tmp_path)}
+    workflow(bundle, "evaluate", "infer", **tiny_network(bundle), **files).run()
     rows = list(csv.DictReader((tmp_path / "scores.csv").open()))
     assert [row["name"] for row in rows] == ["rock0", "rock1"]
     report = json.loads((tmp_path / "scores.json").read_text())
     assert report["images"] == 2 and report["data_range"] == 2.0
 
-    # The bicubic column again, from files to decibels, by PIL and scikit-image.
+    # The baseline's column again, from files to decibels, by PIL and scikit-image.
     from PIL import Image
     from skimage.metrics import peak_signal_noise_ratio
 
-    for row, number in zip(rows, (0, 1), strict=True):
-        image = tifffile.imread(dataset / "test" / "image" / f"rock{number}.tif").astype(np.float32)
-        label = tifffile.imread(dataset / "test" / "label" / f"rock{number}.tif").astype(np.float32)
+    folders, baseline = config(bundle, "evaluate")["folders"], "bicubic" if scale_of(bundle) > 1 else "input"
+    for row in rows:
+        image, label = (
+            tifffile.imread(dataset / "test" / folders[key] / f"{row['name']}.tif").astype(np.float32)
+            for key in ("image", "label")
+        )
         enlarged = np.asarray(Image.fromarray(image).resize(label.shape[::-1], Image.Resampling.BICUBIC)).clip(0, 255)
-        assert float(row["psnr_bicubic"]) == pytest.approx(
+        assert float(row[f"psnr_{baseline}"]) == pytest.approx(
             peak_signal_noise_ratio(label, enlarged, data_range=255), abs=1e-3
         )
-    assert report["metrics"]["psnr_bicubic"]["mean"] == pytest.approx(np.mean([float(r["psnr_bicubic"]) for r in rows]))
+    mean = np.mean([float(row[f"psnr_{baseline}"]) for row in rows])
+    assert report["metrics"][f"psnr_{baseline}"]["mean"] == pytest.approx(mean)
 
 
 @pytest.mark.parametrize(("dtype", "suffix"), [("uint8", ".tif"), ("uint16", ".ome.zarr")])
-def test_inference_keeps_dtype_and_halves_the_spacing(trained, tmp_path, dtype, suffix):
+def test_inference_keeps_dtype_and_divides_the_spacing(trained, tmp_path, dtype, suffix):
     bundle, _, run = trained
     scan = tmp_path / "scan.tif"
     grey = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (20, 30)).astype(dtype)
     tifffile.imwrite(scan, grey, imagej=True, resolution=(1 / 3.0, 1 / 3.0), metadata={"unit": "um"})
     output = tmp_path / f"fine{suffix}"
-    flow = workflow(
-        bundle,
-        "inference",
-        "infer",
-        **tiny_network(),
-        ckpt_dir=str(run),
-        output_dir=str(tmp_path),
-        block_size=16,
-        input_file=str(scan),
-        output_file=str(output),
-    )
-    flow.run()
-    fine = open_volume(output)
-    assert fine.shape == (1, 40, 60) and fine.dtype == dtype
-    assert fine.spacing == pytest.approx((1.5, 1.5))
+    files = {"input_file": str(scan), "output_file": str(output), "ckpt_dir": str(run)}
+    workflow(bundle, "inference", "infer", **tiny_network(bundle), **files, block_size=16).run()
+    fine, scale = open_volume(output), scale_of(bundle)
+    assert fine.shape == (1, 20 * scale, 30 * scale) and fine.dtype == dtype
+    assert fine.spacing == pytest.approx((3.0 / scale, 3.0 / scale))
 
 
 def export(trained, how, filepath, **options):
@@ -202,10 +203,10 @@ def export(trained, how, filepath, **options):
         meta_file=str(folder / "metadata.json"),
         config_file=str(folder / "inference.json"),
         **options,
-        **tiny_network(),
+        **tiny_network(bundle),
     )
     parser = ConfigParser(config(bundle, "inference"))
-    parser.update(tiny_network())
+    parser.update(tiny_network(bundle))
     network = parser.get_parsed_content("network_def").eval()
     network.load_state_dict(torch.load(run / "model.pt", weights_only=True))
     image = torch.rand(1, 1, 24, 24)
@@ -228,20 +229,15 @@ def test_export_to_onnx_gives_the_same_numbers(trained, tmp_path):
     np.testing.assert_allclose(output, expected.numpy(), atol=1e-5)
 
 
+def brief(bundle):
+    """Overrides that make one step of a bundle's published recipe, whose options are its own."""
+    warmup = {"warmup_epochs": 0} if "warmup_epochs" in config(bundle, "train") else {}
+    return warmup | {"num_workers": 0, "epochs": 1, "epoch_length": 1, "patch_size": 32}
+
+
 @every_bundle
 def test_paper_recipe_trains_at_full_size_of_options(bundle, small_set, tmp_path):
-    small = {"network_def__width": 4, "network_def__blocks": 1, "discriminator_def__channels": 4, "num_workers": 0}
-    flow = train(
-        bundle,
-        small_set,
-        tmp_path / "run",
-        ["train", "paper"],
-        **small,
-        epochs=1,
-        warmup_epochs=0,
-        epoch_length=2,
-        patch_size=32,
-    )
+    flow = train(bundle, small_set, tmp_path / "run", ["train", "paper"], **brief(bundle))
     assert flow.parser.get_parsed_content("lr_scheduler").constant_epochs == 50
 
 
@@ -249,15 +245,8 @@ def test_paper_recipe_trains_at_full_size_of_options(bundle, small_set, tmp_path
 def test_volumes_are_one_override_away(bundle, tmp_path):
     from rockmonai.data import sample_rock
 
-    train(
-        bundle,
-        sample_rock(3, 2),
-        tmp_path / "run",
-        spatial_dims=3,
-        epochs=1,
-        epoch_length=2,
-        discriminator_def__channels=2,
-    )
+    rock = sample_rock(3, scale_of(bundle))
+    train(bundle, rock, tmp_path / "run", spatial_dims=3, epochs=1, epoch_length=2)
     assert (tmp_path / "run" / "model.pt").is_file()
 
 
@@ -280,7 +269,11 @@ def test_misspelt_override_is_an_error_before_training(bundle, override, sentenc
 
 def test_a_key_that_an_override_left_without_a_reader_is_still_right(trained, tmp_path):
     bundle, dataset, run = trained
-    override = tiny_network() | {"dataset_dir": str(dataset), "output_dir": str(tmp_path), "ckpt_dir": "elsewhere"}
+    override = tiny_network(bundle) | {
+        "dataset_dir": str(dataset),
+        "output_dir": str(tmp_path),
+        "ckpt_dir": "elsewhere",
+    }
     workflow(bundle, "evaluate", "infer", ckpt_path=str(run / "model.pt"), **override).run()
     assert (tmp_path / "scores.json").is_file()
 
@@ -293,11 +286,10 @@ def test_no_config_holds_a_key_that_nothing_reads(bundle, name):
 
 @every_bundle
 def test_paper_overlay_evaluates_what_it_trained(bundle, small_set, tmp_path):
-    small = {"network_def__width": 4, "network_def__blocks": 1, "scale": 2, "device": "cpu"}
-    brief = {"discriminator_def__channels": 4, "num_workers": 0, "epochs": 1, "epoch_length": 1, "patch_size": 32}
-    train(bundle, small_set, tmp_path / "run", ["train", "paper"], **small | brief)
-    override = small | {"num_workers": 0, "dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run")}
-    workflow(bundle, ["evaluate", "paper"], "infer", output_dir=str(tmp_path / "scores"), **override).run()
+    train(bundle, small_set, tmp_path / "run", ["train", "paper"], **brief(bundle))
+    files = {"dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run"), "output_dir": str(tmp_path / "scores")}
+    override = tiny_network(bundle, "paper") | {"num_workers": 0}
+    workflow(bundle, ["evaluate", "paper"], "infer", **files, **override).run()
     assert (tmp_path / "scores" / "scores.json").is_file()
 
 
@@ -307,16 +299,16 @@ def test_evaluation_overwrites_scores_and_nothing_else(bundle, small_set, tmp_pa
     before = {path.name for path in (tmp_path / "run").iterdir()}
     same = {"dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run"), "output_dir": str(tmp_path / "run")}
     for _ in range(2):
-        workflow(bundle, "evaluate", "infer", **tiny_network() | same, overwrite=True).run()
+        workflow(bundle, "evaluate", "infer", **tiny_network(bundle) | same, overwrite=True).run()
     assert {path.name for path in (tmp_path / "run").iterdir()} - before == {"scores.csv", "scores.json"}
 
 
 @every_bundle
 def test_two_scans_in_a_row_need_no_permission(bundle, small_set, tmp_path):
     train(bundle, small_set, tmp_path / "run", epochs=1)
-    for number, scan in enumerate(sorted((small_set / "test" / "image").iterdir())):
+    for number, scan in enumerate(sorted(input_of(bundle, small_set).parent.iterdir())):
         output = tmp_path / f"fine{number}.tif"
-        override = tiny_network(ckpt_dir=str(tmp_path / "run"), input_file=str(scan), output_file=str(output))
+        override = tiny_network(bundle, ckpt_dir=str(tmp_path / "run"), input_file=str(scan), output_file=str(output))
         workflow(bundle, "inference", "infer", **override).run()
         assert output.is_file()
 
@@ -330,13 +322,16 @@ def test_rate_falls_when_the_metric_stays(bundle, small_set, tmp_path):
         "lr_scheduler": "@lr_scheduler",
         "step_transform": {"_target_": "rockmonai.handlers.key_metric_of", "validator": "@validate#evaluator"},
     }
+    handlers = config(bundle, "train")["train"]["handlers"]
+    place = next(n for n, given in enumerate(handlers) if given.get("lr_scheduler") == "@lr_scheduler")
     rule = {
         "lr_scheduler": plateau | {"patience": 0, "threshold": 1000.0, "factor": 0.5},
-        "train__handlers__5": handler,
+        f"train__handlers__{place}": handler,
     }
     train(bundle, small_set, tmp_path / "run", epochs=3, **rule)
     rates = [float(row["lr"]) for row in csv.DictReader((tmp_path / "run" / "metrics.csv").open())]
-    assert rates == pytest.approx([0.0005, 0.0005, 0.00025])
+    lr = config(bundle, "train")["lr"]
+    assert rates == pytest.approx([lr, lr, lr / 2])
 
 
 @every_bundle
@@ -345,7 +340,6 @@ def test_rate_falls_when_the_metric_stays(bundle, small_set, tmp_path):
     [
         ({"epochs": 0}, "epochs is 0; it must be a whole number"),
         ({"epochs": "ten"}, "epochs is 'ten'; it must be a whole number"),
-        ({"patch_size": 25}, "patch_size is 25; pass a multiple of the scale 2, such as 48"),
         ({"spatial_dims": 4}, "spatial_dims is 4"),
         ({"num_workers": -1}, "num_workers is -1; it must be a whole number of 0 or more"),
         ({"resume": True, "overwrite": True}, "resume and overwrite are both true"),

@@ -20,7 +20,7 @@ import torch
 
 from rockmonai.handlers import newest_checkpoint, read_checkpoint
 from rockmonai.volumes import BlockStore
-from tests.bundles.runs import BUNDLES, TINY, predict, tiny_network, write_model
+from tests.bundles.runs import BUNDLES, predict, tiny, tiny_network, write_model
 
 # One after the other: processes that wait for each other do badly beside more of their kind.
 pytestmark = pytest.mark.xdist_group("processes")
@@ -30,7 +30,7 @@ CONFIGS = BUNDLES / "srgan" / "configs"
 def command(
     dataset: Path, output: Path, *more: str, config: str | None = None, launcher: tuple[str, ...] = ()
 ) -> list[str]:
-    options = {**TINY, "dataset_dir": dataset, "output_dir": output}
+    options = {**tiny(), "dataset_dir": dataset, "output_dir": output}
     flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
     config = config or str(CONFIGS / "train.json")
     return [sys.executable, *launcher, "-m", "monai.bundle", "run", "--config_file", config, *flags, *more]
