@@ -25,7 +25,7 @@ ROUNDS = 5
 PLAIN = {"norm": None, "head_kernel": 3, "tail_kernel": 3, "final": None, "scale": 2}
 NETWORKS = {
     "SRResNet 3D x2, 16 wide, 4 blocks": (SRResNet(3, width=16, blocks=4, **PLAIN), 12, (32, 48, 64, 96, 128)),
-    "SRResNet 2D x2, 64 wide, 9 blocks": (SRResNet(2, width=64, blocks=9, **PLAIN), 22, (128, 256, 512)),
+    "SRResNet 2D x2, 64 wide, 9 blocks": (SRResNet(2, width=64, blocks=9, **PLAIN), 22, (128, 256, 512, 1024)),
 }
 
 
