@@ -1,7 +1,7 @@
 """Does the Jacobian penalty keep neighbouring slices alike, when a 2D network translates a volume slice by slice?
 
 Usage: python benchmarks/jacobian_continuity.py [weight ...]
-For each weight of the penalty (default: 0 and WEIGHT) the bundle feedforward learns TXM to SEM on the slices of the 3D
+For each weight of the penalty (WEIGHTS by default) the bundle feedforward learns TXM to SEM on the slices of the 3D
 sample rock's training volumes, then translates the test volume, which it has not seen.
 """
 
@@ -20,7 +20,7 @@ from rockmonai.volumes import open_volume
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUNS = PROJECT / "runs" / "jacobian_continuity"
-WEIGHT, EPOCHS, EPOCH_LENGTH = 1e-5, 1, 40
+WEIGHTS, EPOCHS, EPOCH_LENGTH = (0.0, 1e-6, 1e-5), 6, 50
 
 
 def bundle(config: str, **override: object) -> float:
@@ -71,4 +71,4 @@ def main(weights: list[float]) -> None:
 
 
 if __name__ == "__main__":
-    main([float(word) for word in sys.argv[1:]] or [0.0, WEIGHT])
+    main([float(word) for word in sys.argv[1:]] or list(WEIGHTS))

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import fire
@@ -57,7 +58,29 @@ def export(bundle: str, **options: str | bool) -> None:
     bundles.export(folder, **_values(options))
 
 
-VERBS: dict[str, Callable[..., None]] = {"predict": predict, "export": export}
+def import_weights(
+    bundle: str, weights: str, *, config: str = "", overwrite: bool = False, **options: str | bool
+) -> None:
+    """Make weights that the original TXM2SEM code, or other pix2pix code, has saved the model.pt of a bundle.
+
+    Args:
+        bundle: a folder with configs/inference.json, or a name such as pix2pix.
+        weights: the file, such as latest_net_G.pth.
+        config: config files to merge over inference.json, with commas between them; paper.json has the original sizes.
+        overwrite: replace a model.pt that is there.
+        options: values for keys of the config, such as --ckpt_dir runs/original.
+    """
+    files = find_configs(find_bundle(bundle), config)
+    check_keys(_ids(options), keys_of(map(read_config, files)))
+
+    from rockmonai import bundle as bundles
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asked = str(overwrite).lower() == "true"
+    bundles.import_weights(files, Path(weights), overwrite=asked, **_values(options))
+
+
+VERBS: dict[str, Callable[..., None]] = {"predict": predict, "export": export, "import_weights": import_weights}
 
 
 def _ids(options: Mapping[str, Any]) -> list[str]:

@@ -3,6 +3,7 @@
 from rockmonai.bundle.check_config import check_config
 from rockmonai.bundle.device import device
 from rockmonai.bundle.export import export
+from rockmonai.bundle.import_weights import import_weights
 from rockmonai.bundle.open_store import open_store
 from rockmonai.bundle.prepare import prepare
 from rockmonai.bundle.ranks import join_ranks, leave_ranks
@@ -13,6 +14,7 @@ __all__ = [
     "check_config",
     "device",
     "export",
+    "import_weights",
     "join_ranks",
     "leave_ranks",
     "open_store",

@@ -28,7 +28,13 @@ _COMPARED_OTHERWISE = ("input_file", "output_file", "ckpt_path", "dataset_dir", 
 
 
 def open_store(
-    output_file: str, scan: Scan, tiling: Tiling, weights: str, dtype: str | None = None, overwrite: bool = False
+    output_file: str,
+    scan: Scan,
+    tiling: Tiling,
+    weights: str,
+    dtype: str | None = None,
+    overwrite: bool = False,
+    classes: bool = False,
 ) -> BlockStore:
     """Return the store that the blocks of ``scan`` are written to, and print what is about to be done.
 
@@ -39,6 +45,7 @@ def open_store(
         weights: file of the network's weights; a run that was begun with others is not continued.
         dtype: of the output; None for that of the scan.
         overwrite: replace an existing output, and forget an unfinished one.
+        classes: the network tells a logit for each class, and the output holds the number of the greatest.
 
     Raises:
         OutputError: the output exists, is being written by another process, or cannot be.
@@ -55,7 +62,7 @@ def open_store(
         dist.barrier()
     store = BlockStore(
         output_file,
-        (tiling.footprint.channels, *tiling.output_shape),
+        (1 if classes else tiling.footprint.channels, *tiling.output_shape),
         np.dtype(dtype or scan.dtype),
         spacing,
         [min(n * s, whole) for n, s, whole in zip(tiling.size, tiling.scale, tiling.output_shape, strict=True)],
@@ -67,6 +74,7 @@ def open_store(
         },
         overwrite,
         rank,
+        classes,
     )
     if rank == 0:
         _tell(store, scan, tiling, spacing)

@@ -91,7 +91,7 @@ def _present(parent: Path, folders: Mapping[str, str], optional: Collection[str]
                 f"{parent} has no folder '{name}' for '{key}'; it holds {contents(parent)}; "
                 "name its folders with --folders."
             )
-    return {key: found.get(key, found["label"]) for key in needed}
+    return {key: found[key if key in found else "label"] for key in needed}
 
 
 def _from_deeprock(hr: Path, folders: Mapping[str, str]) -> list[dict[str, Any]]:

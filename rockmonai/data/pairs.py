@@ -26,6 +26,7 @@ def pairs(
     folders: Mapping[str, str] | None = None,
     holdout: float = 0.25,
     masks: Mapping[str, str] | None = None,
+    reference: str = "label",
 ) -> list[dict[str, Any]]:
     """Return the records of one split, each a mapping of key to path, after checking every file.
 
@@ -40,6 +41,8 @@ def pairs(
         folders: folder name of each key, by default ``image`` and ``label``.
         holdout: share of a data set without splits that is kept from training.
         masks: folder name of each further key that a data set may have or lack, such as ``charge``.
+        reference: key whose voxels sizes, regions and patches are counted in; ``"image"`` where the label is yet to be
+            made of masks, which are then keys of ``folders`` (see :class:`rockmonai.transforms.MasksToClassesd`).
 
     Returns:
         Records with the keys of ``folders``, those of the ``masks`` that are there, ``name``, and ``roi``
@@ -51,8 +54,10 @@ def pairs(
         UsageError: for a split, a holdout or folders that cannot be.
     """
     folders = {"image": "image", "label": "label"} if folders is None else dict(folders)
-    if not {"image", "label"} <= set(folders):
-        raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs 'image' and 'label'.")
+    needed = dict.fromkeys(("image", reference))
+    if not needed.keys() <= folders.keys():
+        wanted = " and ".join(f"'{key}'" for key in needed)
+        raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs {wanted}.")
     records: list[dict[str, Any]] = []
     first: dict[str, tuple[np.dtype, str]] = {}
     finite: set[str] = set()
@@ -61,12 +66,12 @@ def pairs(
     for record in found:
         keys = [key for key in (*folders, *(masks or ())) if key in record]
         opened = {path: open_volume(path) for path in dict.fromkeys(record[key] for key in keys)}
-        label = opened[record["label"]]
+        label = opened[record[reference]]
         _check_dims(label, spatial_dims)
-        record = place(record, label.spatial_shape, split, scale, spatial_dims, patch_size)
+        record = place(record, label.spatial_shape, split, scale, spatial_dims, patch_size, reference)
         for key in keys:
             volume = opened[record[key]]
-            _check_size(record["name"], key, volume, label, scale, spatial_dims)
+            _check_size(record["name"], key, volume, reference, label, scale, spatial_dims)
             _check_grey(record["name"], key, volume, first)
         for path, volume in opened.items():
             if path not in finite:
@@ -90,17 +95,19 @@ def _check_dims(label: Volume, spatial_dims: int) -> None:
         )
 
 
-def _check_size(name: str, key: str, volume: Volume, label: Volume, scale: int, spatial_dims: int) -> None:
+def _check_size(
+    name: str, key: str, volume: Volume, reference: str, label: Volume, scale: int, spatial_dims: int
+) -> None:
     if volume.spatial_dims != label.spatial_dims:
         raise DataError(
-            f"{volume.path} has {volume.spatial_dims} axes and its label {label.path} {label.spatial_dims}."
+            f"{volume.path} has {volume.spatial_dims} axes and its {reference} {label.path} {label.spatial_dims}."
         )
     # Slices of a volume for a 2D model are finer within their plane alone.
     finer = (*volume.spatial_shape[:-spatial_dims], *(size * scale for size in volume.spatial_shape[-spatial_dims:]))
     if label.spatial_shape not in (finer, volume.spatial_shape):
         raise DataError(
-            f"'{name}': the label of {_by(label.spatial_shape)} is not {scale} times the {key} of "
-            f"{_by(volume.spatial_shape)}; crop the label to {_by(finer)} or pass another --scale."
+            f"'{name}': the {reference} of {_by(label.spatial_shape)} is not {scale} times the {key} of "
+            f"{_by(volume.spatial_shape)}; crop the {reference} to {_by(finer)} or pass another --scale."
         )
 
 

@@ -18,7 +18,7 @@ def read_list(
     """Return the records that ``file`` lists for one split.
 
     The file maps the names of splits to lists of records; a record maps keys to files, relative to the list, and may
-    have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it.
+    have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it, if labels are wanted.
 
     Args:
         file: ``{"train": [{"label": "a.tif", "roi": [[0, 64], [0, 128], [0, 128]]}], "test": [...]}``.
@@ -53,11 +53,11 @@ def _record(
         raise DataError(f"{where} is a {type(entry).__name__}; write an object such as {{'label': 'scan.tif'}}.")
     files = {}
     for key in folders:
-        given = "label" if key == "image" and key not in entry else key
+        given = "label" if key == "image" and "label" in folders and key not in entry else key
         if given not in entry and key in optional:
             continue
         if not isinstance(entry.get(given), str):
             raise DataError(f"{where} names no file for '{given}'; it has {', '.join(entry) or 'nothing'}.")
         files[key] = str(parent / entry[given])
     region = {"roi": entry["roi"]} if "roi" in entry else {}
-    return {"name": str(entry.get("name", stem_of(files["label"]))), **files, **region}
+    return {"name": str(entry.get("name", stem_of(files.get("label", files["image"])))), **files, **region}

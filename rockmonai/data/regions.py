@@ -17,21 +17,23 @@ def place(
     scale: int,
     spatial_dims: int,
     patch_size: int | Sequence[int] | None,
+    reference: str = "label",
 ) -> dict[str, Any]:
     """Return the record with its ``share`` turned into a ``roi``, checked to hold a patch.
 
     Args:
-        record: with its file under ``label``, and a ``share``, a ``roi`` or neither.
-        shape: spatial shape of the label.
+        record: with its file under ``reference``, and a ``share``, a ``roi`` or neither.
+        shape: spatial shape of the reference.
         split: what the part is for.
         scale: voxels of the label along one side of a voxel of the image.
         spatial_dims: 2 or 3, as the model has them; a 2D patch of a volume is one slice thick.
-        patch_size: length of a patch in label voxels; ``None`` asks for a single voxel.
+        patch_size: length of a patch in voxels of the reference; ``None`` asks for a single voxel.
+        reference: key with the finest voxels.
 
     Raises:
         DataError: the region is not inside the volume, or smaller than the patch.
     """
-    record, what, more = dict(record), record["label"], ""
+    record, what, more = dict(record), record[reference], ""
     if "share" in record:
         record["roi"] = cut_share(shape, record.pop("share"), scale)
         what, more = f"The {split} part of {what}", " or --holdout" if split == "train" else " or a larger --holdout"

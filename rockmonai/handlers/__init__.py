@@ -7,6 +7,7 @@ from rockmonai.handlers.collapse_monitor import CollapseMonitor
 from rockmonai.handlers.history import History
 from rockmonai.handlers.key_metric import key_metric_of
 from rockmonai.handlers.keyed_randomness import KeyedRandomness
+from rockmonai.handlers.original_results import OriginalResults
 from rockmonai.handlers.previews import Previews
 from rockmonai.handlers.progress import Progress
 from rockmonai.handlers.scores import Scores
@@ -18,6 +19,7 @@ __all__ = [
     "CollapseMonitor",
     "History",
     "KeyedRandomness",
+    "OriginalResults",
     "Previews",
     "Progress",
     "Scores",

@@ -38,7 +38,8 @@ _SLAB = 1 << 16
 class BlockWriter:
     """Writes ``pred`` of every block into a store, and at the end publishes it.
 
-    Values in [-1, 1] become greys of the output's type, rounded; those beyond its ends are clipped and counted. After
+    Values in [-1, 1] become greys of the output's type, rounded; those beyond its ends are clipped and counted. For a
+    store of classes the channels are logits, and a voxel becomes the number of its greatest, whatever the range. After
     SIGTERM, SIGINT or SIGUSR1 the block in progress is written and the run ends with exit code 75; the same command
     continues it.
 
@@ -52,7 +53,9 @@ class BlockWriter:
 
     def __init__(self, store: BlockStore, scan: Scan, tiling: Tiling, grey_range: GreyRange | None = "dtype") -> None:
         self.store, self.scan, self.tiling = store, scan, tiling
-        self.limits = None if grey_range is None else output_limits(grey_range, scan.dtype, store.dtype)
+        self.limits = (
+            None if grey_range is None or store.classes else output_limits(grey_range, scan.dtype, store.dtype)
+        )
         self._ends = _ends(self.limits, store.dtype)
         self.signals = StopSignals()
         self._pool = ThreadPoolExecutor(1)
@@ -119,13 +122,13 @@ class BlockWriter:
         if engine.state.rank == 0:
             dataset: Any = engine.data_loader.dataset  # type: ignore[union-attr]
             sizes = (size_of(block.output(self.tiling.scale)) for block in dataset.blocks)
-            total = sum(map(math.prod, sizes)) * self.tiling.footprint.channels
+            total = sum(map(math.prod, sizes)) * self.store.shape[0]
             self._bar = Bar(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
 
     def _greys(self, pred: torch.Tensor) -> tuple[np.ndarray, int]:
-        """Return a prediction (1, C, *spatial) as (C, *spatial) in the type of the output, and how many are clipped."""
+        """Return a prediction (1, C, *spatial) as the output holds it, (C, *spatial), and how many are clipped."""
         pred = pred[0].cpu()  # a device has better things to hold than greys in double precision, or cannot
-        greys, clipped = np.empty(pred.shape, self.store.dtype), 0
+        greys, clipped = np.empty((self.store.shape[0], *pred.shape[1:]), self.store.dtype), 0
         # A slab at a time, which stays in the cache: the block as doubles would take more memory than the network.
         step = max(1, _SLAB // math.prod(pred.shape[2:]))
         for start in range(0, pred.shape[1], step):
@@ -134,6 +137,9 @@ class BlockWriter:
                 raise NumericalError(
                     "The network predicts NaN or infinite values: check its weights, or run without amp."
                 )
+            if self.store.classes:
+                greys[slab] = pred[slab].argmax(0, keepdim=True).numpy()
+                continue
             if self.limits is None:
                 greys[slab] = pred[slab].numpy()
                 continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,16 +23,21 @@ class Previews:
         output_dir: the pictures go to its folder ``previews``.
         rows: number of images shown.
         prefix: beginning of the file names.
+        transform: what makes ``image``, ``pred`` and ``label`` of an output pictures in [-1, 1] where they are none,
+            such as maps of classes.
     """
 
-    def __init__(self, output_dir: str, rows: int = 4, prefix: str = "epoch") -> None:
+    def __init__(
+        self, output_dir: str, rows: int = 4, prefix: str = "epoch", transform: Callable[[dict], dict] | None = None
+    ) -> None:
         self.folder = Path(output_dir) / "previews"
         self.rows = rows
         self.prefix = prefix
+        self.transform = transform or dict
         self.shown: list[np.ndarray] = []
 
     def attach(self, engine: Workflow) -> None:
-        """Follow ``engine``, an evaluator with decollated outputs ``image``, ``pred`` and ``label`` in [-1, 1]."""
+        """Follow ``engine``, an evaluator with decollated outputs ``image``, ``pred`` and ``label``."""
         if engine.state.rank > 0:
             return
         engine.add_event_handler(Events.STARTED, self._start)
@@ -43,7 +48,8 @@ class Previews:
         self.shown = []
 
     def _collect(self, engine: Workflow) -> None:
-        self.shown += [preview_row(item) for item in engine.state.output[: self.rows - len(self.shown)]]
+        more = engine.state.output[: self.rows - len(self.shown)]
+        self.shown += [preview_row(self.transform(dict(item))) for item in more]
 
     def _save(self, engine: Workflow) -> None:
         if self.shown:

@@ -2,6 +2,7 @@
 
 from rockmonai.metrics.continuity import slice_difference
 from rockmonai.metrics.eight_bit import PSNR8bit, SSIM8bit, psnr_8bit, ssim_8bit
+from rockmonai.metrics.iou import IoU, iou
 from rockmonai.metrics.per_image import PerImageMetric
 from rockmonai.metrics.psnr import PSNR, psnr
 from rockmonai.metrics.ssim import SSIM, ssim
@@ -10,9 +11,11 @@ from rockmonai.metrics.summary import mean_sem
 __all__ = [
     "PSNR",
     "SSIM",
+    "IoU",
     "PSNR8bit",
     "PerImageMetric",
     "SSIM8bit",
+    "iou",
     "mean_sem",
     "psnr",
     "psnr_8bit",

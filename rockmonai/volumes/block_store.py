@@ -24,7 +24,7 @@ from rockmonai.volumes.formats import creator
 from rockmonai.volumes.journal import Entry
 from rockmonai.volumes.lock import Lock
 from rockmonai.volumes.publish import publish, publish_all
-from rockmonai.volumes.pyramid import add_levels, level_shapes
+from rockmonai.volumes.pyramid import add_levels, first, level_shapes, mean
 from rockmonai.volumes.resume import clear, header_for, is_intact, refuse_another, sweep
 from rockmonai.volumes.source import Layout
 
@@ -71,9 +71,12 @@ class BlockStore:
         overwrite: replace an existing output at the end, and forget an unfinished one that was begun with another
             identity; one with the same is continued.
         rank: of this process.
+        classes: the values are numbers of classes, which the coarser levels of an OME-Zarr must not average.
 
     Attributes:
         path: the final name.
+        shape: (C, Z, Y, X) or (C, Y, X).
+        classes: whether the values are numbers of classes.
         dtype: of the values.
         done: the blocks that were found complete and intact when the store was opened.
         bytes_needed: of the disk, about, for what is still missing.
@@ -94,10 +97,11 @@ class BlockStore:
         identity: Mapping[str, Any],
         overwrite: bool = False,
         rank: int = 0,
+        classes: bool = False,
     ) -> None:
-        self.path = Path(output_file)
+        self.path, self.classes = Path(output_file), classes
         self._layout, self._overwrite = plan(shape, dtype, spacing, pieces), overwrite
-        self._rank, self.dtype = rank, self._layout.dtype
+        self._rank, self.shape, self.dtype = rank, self._layout.shape, self._layout.dtype
         self._is_zarr = creator(self.path) is ome_zarr
         self._folder = _folder_of(self.path)
         self._volume = self._folder / "volume.ome.zarr"
@@ -154,7 +158,7 @@ class BlockStore:
             )
         with output_errors(self.path):
             if self._is_zarr:
-                add_levels(self._volume, self._layout, self.path)
+                add_levels(self._volume, self._layout, self.path, first if self.classes else mean)
                 publish(self._volume, self.path, self._overwrite)
             else:
                 self._convert()

@@ -139,7 +139,7 @@ def create_volume(
 
     ``.ome.zarr`` / ``.zarr`` (OME-Zarr 0.5; what is written block by block is compressed block by block),
     ``.tif`` (OME-TIFF), ``.h5``, ``.nii`` / ``.nii.gz``, ``.nrrd``, ``.mha``, ``.npy``, ``.raw`` (the last two with a
-    JSON sidecar), ``.png`` (one slice).
+    JSON sidecar), ``.png`` (one slice); without a suffix a folder of numbered slices, ``000.png`` and so on.
 
     Args:
         path: the final name; its folder must exist.

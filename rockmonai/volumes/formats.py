@@ -91,14 +91,19 @@ def can_open(path: str | Path) -> bool:
 
 
 def creator(path: Path) -> ModuleType:
-    """Return the module that writes the format of ``path``.
+    """Return the module that writes the format of ``path``; a name without a suffix is a folder of slices.
 
     Raises:
         OutputError: no writer knows the suffix.
     """
     suffix = _suffix(path, _CREATORS)
+    if suffix is None and not path.suffix:
+        return import_module("rockmonai.volumes.slices")
     if suffix is None:
-        raise OutputError(f"{path} cannot be written, its suffix is unknown: use one of {' '.join(_CREATORS)}.")
+        raise OutputError(
+            f"{path} cannot be written, its suffix is unknown: use one of {' '.join(_CREATORS)}, or none for a folder "
+            "of slices."
+        )
     return import_module(f"rockmonai.volumes.{_CREATORS[suffix]}")
 
 
