@@ -20,7 +20,8 @@ from rockmonai.volumes import open_volume
 
 PROJECT = Path(__file__).resolve().parent.parent
 RUNS = PROJECT / "runs" / "jacobian_continuity"
-WEIGHTS, EPOCHS, EPOCH_LENGTH = (0.0, 1e-6, 1e-5), 6, 50
+WEIGHTS = (0.0, 1e-6, 1e-5)
+SHORT = {"patch_size": 64, "batch_size": 8, "epochs": 6, "epoch_length": 50, "val_patches": 8}
 
 
 def bundle(config: str, **override: object) -> float:
@@ -36,15 +37,8 @@ def bundle(config: str, **override: object) -> float:
 def predicted(rock: Path, weight: float) -> Path:
     """Train with a weight of the penalty, translate the test volume, and return the file."""
     run = RUNS / f"weight_{weight:g}"
-    minutes = bundle(
-        "train",
-        dataset_dir=rock,
-        output_dir=run,
-        overwrite="true",
-        jacobian_weight=weight,
-        epochs=EPOCHS,
-        epoch_length=EPOCH_LENGTH,
-    )
+    folders = {"dataset_dir": rock, "output_dir": run, "overwrite": "true"}
+    minutes = bundle("train", **folders, **SHORT, jacobian_weight=weight)
     print(f"jacobian_weight {weight:g}: {minutes:.1f} CPU minutes of training", flush=True)
     scan, output = rock / "test" / "txm" / "rock_000.tif", run / "sem.tif"
     bundle("inference", input_file=scan, output_file=output, ckpt_dir=run, slicewise="z", overwrite="true")

@@ -53,7 +53,8 @@ def somewhere(tmp_path, monkeypatch):
     for number in range(4):
         tifffile.imwrite(tmp_path / "rocks" / f"rock{number}.tif", rock(64, 64))
     tifffile.imwrite(tmp_path / "volume.tif", rock(256, 40, 40), photometric="minisblack")
-    tifffile.imwrite(tmp_path / "scan.tif", rock(24, 24))
+    for name in ("scan", "sem", "txm", "charge"):
+        tifffile.imwrite(tmp_path / f"{name}.tif", rock(24, 24))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("monai.bundle.run", partial(run, logging_file=False))
     return tmp_path

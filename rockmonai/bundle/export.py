@@ -38,9 +38,11 @@ def export(bundle: Path, **override: Any) -> Path:
     config, metadata = bundle / "configs" / "inference.json", bundle / "configs" / "metadata.json"
     parser = ConfigParser()
     parser.read_config(str(config))
+    parser.read_meta(str(metadata))
     parser.update({"bundle_root": str(bundle), **override})
     network = parser.get_parsed_content("network_def")
-    seen = footprint(network, parser.get_parsed_content("spatial_dims"))
+    channels = parser["_meta_#network_data_format#inputs#image#num_channels"]
+    seen = footprint(network, parser.get_parsed_content("spatial_dims"), channels)
     describe(metadata, seen)
 
     weights = Path(parser.get_parsed_content("ckpt_path"))

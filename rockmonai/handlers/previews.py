@@ -25,15 +25,22 @@ class Previews:
         prefix: beginning of the file names.
         transform: what makes ``image``, ``pred`` and ``label`` of an output pictures in [-1, 1] where they are none,
             such as maps of classes.
+        shown: key of what is shown as the input, of the output or of the record that it was made of.
     """
 
     def __init__(
-        self, output_dir: str, rows: int = 4, prefix: str = "epoch", transform: Callable[[dict], dict] | None = None
+        self,
+        output_dir: str,
+        rows: int = 4,
+        prefix: str = "epoch",
+        transform: Callable[[dict], dict] | None = None,
+        shown: str = "image",
     ) -> None:
         self.folder = Path(output_dir) / "previews"
         self.rows = rows
         self.prefix = prefix
         self.transform = transform or dict
+        self.input = shown
         self.shown: list[np.ndarray] = []
 
     def attach(self, engine: Workflow) -> None:
@@ -48,8 +55,9 @@ class Previews:
         self.shown = []
 
     def _collect(self, engine: Workflow) -> None:
-        more = engine.state.output[: self.rows - len(self.shown)]
-        self.shown += [preview_row(self.transform(dict(item))) for item in more]
+        made = zip(engine.state.batch, engine.state.output, strict=True)
+        items = [{**record, **output} for record, output in made][: self.rows - len(self.shown)]
+        self.shown += [preview_row(self.transform(item), self.input) for item in items]
 
     def _save(self, engine: Workflow) -> None:
         if self.shown:
@@ -59,9 +67,9 @@ class Previews:
                 sheet.save(path, format="PNG")
 
 
-def preview_row(item: Mapping[str, Tensor]) -> np.ndarray:
-    """Return ``item`` as one strip of grey levels, shape (H, 4 W), uint8: image | pred | label | error."""
-    image, pred, label = (_middle_slice(item[key]) for key in ("image", "pred", "label"))
+def preview_row(item: Mapping[str, Tensor], shown: str = "image") -> np.ndarray:
+    """Return ``item`` as one strip of grey levels, shape (H, 4 W), uint8: input (``shown``) | pred | label | error."""
+    image, pred, label = (_middle_slice(item[key]) for key in (shown, "pred", "label"))
     image = torch.nn.functional.interpolate(image[None, None], size=label.shape)[0, 0]
     error = ERROR_GAIN * (pred - label).abs() - 1
     strip = torch.cat([image, pred, label, error], dim=1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from ignite.engine import Engine
-from monai.handlers import IgniteMetricHandler, from_engine
+from monai.handlers import IgniteMetricHandler
 from monai.metrics import Cumulative
 
 from rockmonai.errors import DataError, NumericalError
@@ -25,10 +25,10 @@ class PerImageMetric(IgniteMetricHandler):
 
     Args:
         function: returns one value per image, (B,), of two batches (B, C, ...); takes a mask (B, 1, ...) as ``within``.
-        of: key of the images that are judged.
+        of: key of the images that are judged, of what the evaluator made or else of the records that it read.
         against: key of the images they are compared with.
-        within: key of a 0/1 mask (1, ...) in the evaluated records, such as ``"charge"``, to which the function is
-            restricted; None judges whole images.
+        within: key of a 0/1 mask (1, ...), such as ``"charge"``, to which the function is restricted; None judges whole
+            images.
 
     Raises:
         NumericalError: in an evaluation, when an image holds NaN or infinite values.
@@ -41,12 +41,12 @@ class PerImageMetric(IgniteMetricHandler):
         self.function = function
         self.keys = (of, against)
         self.within = within
-        super().__init__(_Accumulator(), output_transform=from_engine(self.keys), save_details=True)  # type: ignore[arg-type]
+        super().__init__(_Accumulator(), save_details=True)  # type: ignore[arg-type]
 
     def iteration_completed(self, engine: Engine) -> None:
-        """Add the images that ``engine`` has just made, and the masks of the records that it made them of."""
-        images = self._output_transform(engine.state.output)
-        self.update(images if self.within is None else (*images, _column(engine.state.batch, self.within)))
+        """Add the images that ``engine`` has just made, with what else it judges of the records it made them of."""
+        keys = self.keys if self.within is None else (*self.keys, self.within)
+        self.update([_column(engine, key) for key in keys])
 
     def update(self, output: Sequence[Iterable[torch.Tensor]]) -> None:  # type: ignore[override]
         """Add one iteration's images (and masks), batches or lists of single ones."""
@@ -85,9 +85,11 @@ def _check_finite(key: str, image: torch.Tensor) -> None:
         )
 
 
-def _column(batch: Any, key: str) -> Iterable[torch.Tensor]:
-    """Return what a batch, or a list of its single records, holds under ``key``."""
-    records = [batch] if isinstance(batch, Mapping) else batch
-    if any(key not in record for record in records):
-        raise DataError(f"A metric looks within '{key}', which the records do not have: name its folder in 'folders'.")
-    return batch[key] if isinstance(batch, Mapping) else [record[key] for record in records]
+def _column(engine: Engine, key: str) -> Iterable[torch.Tensor]:
+    """Return what an evaluator made, or else what it read, under ``key``, image by image."""
+    state: Any = engine.state
+    for items in (state.output, state.batch):
+        records = [items] if isinstance(items, Mapping) else items
+        if all(key in record for record in records):
+            return items[key] if isinstance(items, Mapping) else [record[key] for record in records]
+    raise DataError(f"A metric needs '{key}', which the records do not have: name its folder in 'folders'.")

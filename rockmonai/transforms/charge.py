@@ -48,14 +48,14 @@ class RandTransplantCharged(Randomizable, Transform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the record with the mask (1, *spatial) of its new charging."""
-        scanned = torch.as_tensor(data[self.label_key]) > 0
+        scanned = _above_zero(data[self.label_key])
         window = RandPairedCropd(self.key, scanned.shape[1:], scanned.ndim - 1, reference=self.key)
         window.set_random_state(state=self.R)
         low, high = self.intact
         found = []
         for _ in range(self.max_tries):
             self.randomize()
-            charged = window(self.open(self.data[self.lender]))[self.key] > 0
+            charged = _above_zero(window(self.open(self.data[self.lender]))[self.key])
             found.append(float((scanned & ~charged).float().mean()))
             if low < found[-1] < high:
                 return {**data, self.key: (scanned & charged).to(torch.uint8)}
@@ -106,7 +106,7 @@ class PaintCharged(Transform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the record with the network's input and the painted image."""
-        charged = torch.as_tensor(data[self.charge_key]) > 0
+        charged = _above_zero(data[self.charge_key])
         painted = paint_charge(torch.as_tensor(data[self.image_key]), charged)
         guide = torch.as_tensor(data[self.guide_key]) if self.guided else torch.zeros_like(painted)
         seen = torch.cat([guide, painted, 2 * charged.to(painted) - 1])
@@ -127,4 +127,9 @@ def paint_charge(image: torch.Tensor, charge: torch.Tensor) -> torch.Tensor:
         raise DataError(
             f"The charge mask has the shape {tuple(charge.shape)}, its image {tuple(image.shape)}: cut them together."
         )
-    return torch.where(charge > 0, 1.0, image)
+    return torch.where(_above_zero(charge), 1.0, image)
+
+
+def _above_zero(x: Any) -> torch.Tensor:
+    """Return where ``x`` is above 0, for all dtypes: torch does not compare the unsigned 16-bit greys of a raw scan."""
+    return torch.as_tensor(x).float() > 0

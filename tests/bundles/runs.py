@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,19 @@ def tiny(bundle: str = "srgan", overlay: str | None = None) -> dict:
     config = config_of(bundle, "train", *([overlay] if overlay else []))
     short = {key: value for key, value in SHORT.items() if key in config}
     return {**short, **tiny_network(bundle, overlay), **_small(config, "discriminator_def")}
+
+
+def tiny_evaluation(bundle: str, overlay: str | None = None) -> dict:
+    """Return the overrides that make a bundle's evaluation small: one window an image, if it draws windows."""
+    config = config_of(bundle, "evaluate")
+    return {key: value for key, value in SHORT.items() if key in config} | tiny_network(bundle, overlay)
+
+
+def inputs_of(bundle: str, dataset: Path, name: str = "rock0") -> dict[str, str]:
+    """Return what a bundle's inference reads, from the folders of another data set than the one that it names."""
+    config = config_of(bundle, "inference")
+    folders = {key: re.search(r"'/(test/\w+)/", value) for key, value in config.items() if key.endswith("_file")}
+    return {key: str(dataset / folder[1] / f"{name}.tif") for key, folder in folders.items() if folder}
 
 
 def _small(config: dict, key: str) -> dict:
@@ -71,17 +85,24 @@ def train(bundle: str, dataset: Path, output: Path, config: str | list[str] = "t
     return flow
 
 
-def predict(scan: Path, output: Path, ckpt_dir: Path, config: str | list[str] = "inference", **override) -> None:
+def predict(
+    scan: Path,
+    output: Path,
+    ckpt_dir: Path,
+    config: str | list[str] = "inference",
+    bundle: str = "srgan",
+    **override,
+) -> None:
     """Apply the network in ``ckpt_dir``, a tiny one unless overridden, to a scan."""
     files = {"input_file": str(scan), "output_file": str(output), "ckpt_dir": str(ckpt_dir)}
-    tiny = {} if "network_def" in override else tiny_network()
-    workflow("srgan", config, "infer", **{"num_workers": 0} | tiny | files | override).run()
+    tiny = {} if "network_def" in override else tiny_network(bundle)
+    workflow(bundle, config, "infer", **{"num_workers": 0} | tiny | files | override).run()
 
 
-def write_model(folder: Path, **override) -> nn.Module:
+def write_model(folder: Path, bundle: str = "srgan", **override) -> nn.Module:
     """Write ``model.pt`` and return its network, whose random weights make every voxel of its reach count."""
-    parser = ConfigParser(ConfigParser.load_config_file(str(BUNDLES / "srgan" / "configs" / "inference.json")))
-    tiny = {} if "network_def" in override else tiny_network()
+    parser = ConfigParser(config_of(bundle, "inference"))
+    tiny = {} if "network_def" in override else tiny_network(bundle)
     parser.update(tiny | {key.replace("__", "#"): value for key, value in override.items()})
     network = parser.get_parsed_content("network_def").eval()
     generator = torch.Generator().manual_seed(0)
@@ -96,7 +117,10 @@ def write_model(folder: Path, **override) -> nn.Module:
 
 
 def write_small_set(folder: Path, bundle: str = "srgan") -> Path:
-    """Write a data set of tiny textured pairs for a bundle, x2 if it has a scale: 3 + 2 + 2 labels of 48x48."""
+    """Write a data set of tiny textured pairs for a bundle, x2 if it has a scale: 3 + 2 + 2 labels of 48x48.
+
+    The right quarter of all masks is set: there are windows of 24x24 with much, little and nothing of it.
+    """
     rng = np.random.default_rng(0)
     config = config_of(bundle, "evaluate")
     finer = 2 if config["scale"] > 1 else 1
@@ -106,6 +130,6 @@ def write_small_set(folder: Path, bundle: str = "srgan") -> Path:
             made = {"image": coarse, "label": coarse.repeat(finer, 0).repeat(finer, 1)}
             for key, name in {**config["folders"], **config.get("masks", {})}.items():
                 (folder / split / name).mkdir(parents=True, exist_ok=True)
-                mask = (rng.random((48, 48)) < 0.04).astype(np.uint8)
+                mask = np.repeat([[0, 1]], [36, 12], axis=1).repeat(48, 0).astype(np.uint8)
                 tifffile.imwrite(folder / split / name / f"rock{number}.tif", made.get(key, mask))
     return folder

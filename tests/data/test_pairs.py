@@ -260,3 +260,27 @@ def test_masks_are_matched_and_checked_where_there_are_any(tmp_path):
     (tmp_path / "list.json").write_text('{"train": [{"label": "train/sem/sem001.tif"}]}')
     (record,) = pairs(tmp_path / "list.json", **options)
     assert "charge" not in record
+
+
+def test_masks_may_stand_for_the_label_that_is_made_of_them(tmp_path):
+    folders = {"image": "sem", "lowdensity": "low", "highdensity": "high"}
+    for folder in folders.values():
+        write(tmp_path / "train" / folder / f"{folder}001.tif", (16, 16))
+    options = {"folders": folders, "reference": "image"}
+    (record,) = pairs(tmp_path, patch_size=16, **options)
+    assert set(record) == {"name", *folders}
+    expect("sem/sem001.tif is 16x16, smaller than a patch of 32x32", tmp_path, patch_size=32, **options)
+    listed = {key: f"train/{folder}/{folder}001.tif" for key, folder in folders.items()}
+    (tmp_path / "list.json").write_text(json.dumps({"train": [listed]}))
+    (record,) = pairs(tmp_path / "list.json", **options)
+    assert record["name"] == "sem001" and set(record) == {"name", *folders}
+    (tmp_path / "list.json").write_text(json.dumps({"train": [{"lowdensity": "a.tif", "highdensity": "a.tif"}]}))
+    expect("names no file for 'image'", tmp_path / "list.json", **options)
+    write(tmp_path / "train" / "low" / "low001.tif", (8, 16))
+    expect("the image of 16x16 is not 1 times the lowdensity of 8x16; crop the image to 8x16", tmp_path, **options)
+
+
+def test_a_flat_folder_has_no_masks(tmp_path):
+    write(tmp_path / "a.tif", (16, 16))
+    folders = {"image": "image", "lowdensity": "low"}
+    expect("has no folder 'low' for 'lowdensity'", tmp_path, folders=folders, reference="image")

@@ -18,14 +18,14 @@ from rockmonai.transforms import ScaleGreyd
 from rockmonai.volumes import BlockStore
 
 
-def write(folder, predict, dtype="uint8", grey_range="dtype", grey=None):
+def write(folder, predict, dtype="uint8", grey_range="dtype", grey=None, classes=False):
     """Run an evaluator whose inferer is ``predict`` over blocks of 16 x 16 of a scan; return the file."""
     grey = np.random.default_rng(0).integers(0, 256, (40, 50), dtype=np.uint8) if grey is None else grey
     tifffile.imwrite(folder / "scan.tif", grey)
     scan = Scan(str(folder / "scan.tif"), ScaleGreyd("image", (0, 255)))
     network = torch.nn.Conv2d(1, 1, 3, padding=1)
     tiling = tile(scan, network, 16)
-    store = BlockStore(folder / "fine.tif", (1, 40, 50), dtype, None, tiling.size, {})
+    store = BlockStore(folder / "fine.tif", (1, 40, 50), dtype, None, tiling.size, {}, classes=classes)
     writer = BlockWriter(store, scan, tiling, grey_range)
     evaluator = SupervisedEvaluator(
         device=torch.device("cpu"),
@@ -73,6 +73,18 @@ def test_values_beyond_the_type_are_clipped_and_counted_never_wrapped(tmp_path):
     expected = np.rint(grey * 1.5 - 63.75)
     assert np.array_equal(found, expected.clip(0, 255))
     assert clipped == ((expected < 0) | (expected > 255)).mean() > 0.2
+
+
+@pytest.mark.parametrize("grey_range", ["dtype", None])
+def test_a_store_of_classes_holds_the_number_of_the_greatest_channel(tmp_path, grey_range):
+    found, grey, clipped = write(
+        tmp_path,
+        lambda inputs, network: torch.cat([torch.zeros_like(inputs), inputs, 4 * inputs - 2], dim=1),
+        grey_range=grey_range,
+        classes=True,
+    )
+    scaled = grey / 127.5 - 1
+    assert np.array_equal(found, np.where(scaled > 2 / 3, 2, np.where(scaled > 0, 1, 0))) and clipped == 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

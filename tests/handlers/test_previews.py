@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import torch
+from monai.transforms import ScaleIntensityRanged
 
+from rockmonai.handlers import Previews
 from rockmonai.handlers.previews import contact_sheet, preview_row
 
 
@@ -28,3 +32,18 @@ def test_sheet_has_a_caption_above_every_column():
     sheet = np.asarray(contact_sheet([np.full((20, 120), 200, np.uint8)] * 2, ["a", "b", "c"]))
     assert sheet.shape == (14 + 40, 120)
     assert all((sheet[:14, start : start + 40] < 128).any() for start in (0, 40, 80))
+
+
+def test_class_maps_are_shown_as_greys_over_the_whole_range(tmp_path):
+    previews = Previews(str(tmp_path), transform=ScaleIntensityRanged(["pred", "label"], 0, 2, -1, 1))
+    item = {"image": torch.zeros(1, 1, 3), "pred": torch.tensor([[[0, 1, 2]]]), "label": torch.tensor([[[0, 1, 1]]])}
+    previews._collect(SimpleNamespace(state=SimpleNamespace(batch=[{}], output=[item])))
+    assert previews.shown[0][0].tolist() == [128] * 3 + [0, 128, 255] + [0, 128, 128] + [0, 0, 255]
+    assert item["pred"].tolist() == [[[0, 1, 2]]], "the metrics want the classes"
+
+
+def test_another_key_of_the_record_can_be_shown_as_the_input(tmp_path):
+    previews, white = Previews(str(tmp_path), shown="damaged"), {"damaged": torch.ones(1, 1, 2)}
+    item = {"image": torch.zeros(3, 1, 2), "pred": torch.zeros(1, 1, 2), "label": torch.zeros(1, 1, 2)}
+    previews._collect(SimpleNamespace(state=SimpleNamespace(batch=[white], output=[item])))
+    assert previews.shown[0][0].tolist() == [255] * 2 + [128] * 4 + [0] * 2

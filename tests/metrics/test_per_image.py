@@ -71,6 +71,15 @@ def test_other_keys_can_be_compared():
     assert engine.run([0]).metrics["before"] == pytest.approx(0, abs=1e-6)
 
 
+def test_what_the_records_hold_can_be_judged_beside_the_prediction(batches):
+    for batch in batches:
+        batch["damaged"] = batch["label"] + 0.5
+    state = evaluate(batches, psnr_input=PSNR(of="damaged", data_range=2)).state
+    # A deviation of 0.5 everywhere in a range of 2.
+    assert state.metrics["psnr_input"] == pytest.approx(20 * math.log10(2 / 0.5), abs=1e-4)
+    assert state.metrics["psnr"] != state.metrics["psnr_input"]
+
+
 def test_unequal_shapes_are_refused(batches):
     batches[0]["label"] = torch.rand(2, 1, 1, 16)
     with pytest.raises(DataError, match="Only images of one shape"):
@@ -103,7 +112,7 @@ def test_a_region_that_no_image_has_leaves_the_metric_without_a_value(batches):
 
 
 def test_records_without_the_mask_are_told_where_it_comes_from(batches):
-    with pytest.raises(DataError, match="looks within 'charge', which the records do not have"):
+    with pytest.raises(DataError, match="needs 'charge', which the records do not have"):
         evaluate(batches, psnr_charge=PSNR(within="charge"))
 
 

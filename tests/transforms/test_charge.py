@@ -106,6 +106,16 @@ def test_without_its_guide_the_network_sees_middle_grey():
     assert seen.shape == (3, 4, 4) and not seen[0].any()
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.float32])
+def test_images_and_masks_may_be_of_any_type(dtype):
+    lender = {"charge": np.tile([[[0, 40], [100, 0]]], (1, 5, 5)).astype(dtype)}
+    label = torch.from_numpy(np.full((1, 4, 4), 100, dtype))
+    mask = RandTransplantCharged([lender])({"label": label})["charge"]
+    assert mask.sum() == 8
+    record = PaintCharged(guided=False)({"label": torch.zeros(1, 10, 10), "charge": lender["charge"]})
+    assert np.array_equal(record["damaged"].numpy(), lender["charge"] > 0)
+
+
 def test_volumes_are_painted_alike():
     record = {"image": torch.zeros(1, 2, 3, 4), "label": torch.zeros(1, 2, 3, 4), "charge": torch.ones(1, 2, 3, 4)}
     assert PaintCharged()(record)["image"].flatten(1).mean(1).tolist() == [0, 1, 1]

@@ -8,7 +8,7 @@ from skimage.measure import block_reduce
 
 from rockmonai.volumes import create_volume, open_volume
 from rockmonai.volumes.create import plan
-from rockmonai.volumes.pyramid import add_levels, level_shapes, mean
+from rockmonai.volumes.pyramid import add_levels, first, level_shapes, mean
 
 
 def pyramid(path: Path, data: np.ndarray, piece: int, spacing: tuple[float, ...] | None) -> Any:
@@ -91,3 +91,15 @@ def test_large_pieces_become_shards(
     array = zarr.open_array(str(tmp_path / "rock.zarr"), path="0", mode="r")
     assert array.chunks == (1, *[chunks] * dims)
     assert array.shards == (shards and (1, *[shards] * dims))
+
+
+def test_levels_of_classes_are_thinned_out_and_not_averaged(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).choice([0, 2], (1, 31, 33, 530)).astype(np.uint8)
+    layout = plan(data.shape, data.dtype, None, (64,) * 3)
+    with create_volume(tmp_path / "rock.zarr", data.shape, data.dtype, chunks=layout.chunks) as volume:
+        volume[...] = data
+    add_levels(tmp_path / "rock.zarr", layout, Path("rock.ome.zarr"), first)
+    group: Any = zarr.open_group(str(tmp_path / "rock.zarr"), mode="r")
+    for name, step in (("1", 2), ("2", 4)):
+        coarse = group[name][:]
+        assert np.array_equal(coarse, data[:, ::step, ::step, ::step][tuple(map(slice, coarse.shape))])

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from rockmonai.errors import OutputError
+from rockmonai.volumes import create_volume, open_volume
+
+
+def rock(dtype: str, depth: int = 12) -> np.ndarray:
+    return (np.random.default_rng(0).random((1, depth, 20, 16)) * 200).astype(dtype)
+
+
+def write(path: Path, array: np.ndarray) -> None:
+    with create_volume(path, array.shape, array.dtype, (3.0, 2.0, 1.0)) as volume:
+        volume[:, 5:, :, :7] = array[:, 5:, :, :7]
+        volume[:, 5:, :, 7:] = array[:, 5:, :, 7:]
+        volume[:, :5] = array[:, :5]
+
+
+@pytest.mark.parametrize(("dtype", "suffix"), [("u1", ".png"), ("u2", ".png"), ("i2", ".tif"), ("f4", ".tif")])
+def test_a_name_without_an_ending_is_a_folder_of_slices(tmp_path: Path, dtype: str, suffix: str) -> None:
+    array = rock(dtype)
+    write(tmp_path / "slices", array)
+    assert sorted(p.name for p in (tmp_path / "slices").iterdir()) == [f"{n:03d}{suffix}" for n in range(12)]
+    read = tifffile.imread if suffix == ".tif" else lambda path: np.asarray(Image.open(path))
+    assert np.array_equal(read(tmp_path / "slices" / f"007{suffix}"), array[0, 7])
+    back = open_volume(tmp_path / "slices")
+    assert back.dtype == array.dtype and np.array_equal(back.read(), array)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_slices_keep_their_spacing(tmp_path: Path) -> None:
+    write(tmp_path / "slices", rock("u1"))
+    assert open_volume(tmp_path / "slices" / "003.png").spacing == pytest.approx((2.0, 1.0), rel=1e-4)
+
+
+def test_a_thousand_slices_and_one_sort_as_text(tmp_path: Path) -> None:
+    with create_volume(tmp_path / "slices", (1, 1001, 1, 2), "u1") as volume:
+        volume[...] = np.uint8(7)
+    names = sorted(p.name for p in (tmp_path / "slices").iterdir())
+    assert names[0] == "0000.png" and names[-1] == "1000.png"
+
+
+def test_an_exception_leaves_nothing_and_an_existing_folder_is_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), create_volume(tmp_path / "slices", (1, 3, 4, 5), "u1"):
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+    write(tmp_path / "slices", rock("u1"))
+    with pytest.raises(OutputError, match="slices exists"):
+        create_volume(tmp_path / "slices", (1, 3, 4, 5), "u1")
+    with create_volume(tmp_path / "slices", (1, 3, 4, 5), "u1", overwrite=True) as volume:
+        volume[...] = np.uint8(9)
+    assert len(list((tmp_path / "slices").iterdir())) == 3
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 5), (2, 3, 4, 5)], ids=["image", "channels"])
+def test_what_is_no_grey_volume_is_refused(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    with pytest.raises(OutputError, match=r"slices without an ending is a folder of grey slices.* such as \.tif"):
+        create_volume(tmp_path / "slices", shape, "u1")
+    assert not list(tmp_path.iterdir())
