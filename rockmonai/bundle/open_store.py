@@ -22,9 +22,9 @@ from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
-# What else an inference that is resumed may change: scan and weights are compared by their content, the blocks as they
-# are, however they came about.
-_COMPARED_OTHERWISE = ("input_file", "output_file", "ckpt_path", "dataset_dir", "block_size", "halo")
+# What else an inference that is resumed may change, beside the keys of its files: scan and weights are compared by their
+# content, the blocks as they are, however they came about.
+_COMPARED_OTHERWISE = ("ckpt_path", "dataset_dir", "block_size", "halo")
 
 
 def open_store(
@@ -55,7 +55,7 @@ def open_store(
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
     if workflow is not None:
         check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
-    free = (*FREE_TO_CHANGE, *_COMPARED_OTHERWISE)
+    free = {*FREE_TO_CHANGE, *_COMPARED_OTHERWISE, *(key for key in config if key.endswith("_file"))}
     spacing = scan.spacing and tuple(size / factor for size, factor in zip(scan.spacing, tiling.scale, strict=True))
     rank = dist.get_rank() if dist.is_initialized() else 0
     if rank > 0:

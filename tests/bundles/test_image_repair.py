@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
+import re
 import shutil
 
 import numpy as np
@@ -13,6 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from rockmonai.__main__ import main
 from rockmonai.bundle import export
+from rockmonai.volumes import BlockStore
 from tests.bundles.runs import BUNDLES, predict, tiny_evaluation, tiny_network, workflow, write_model, write_small_set
 
 
@@ -52,6 +55,21 @@ def test_greys_below_the_charge_are_not_looked_at(model):
     found = repaired(model, "repaired.tif")
     tifffile.imwrite(model / "sem.tif", np.where(charge, 77, sem).astype(np.uint8))
     assert np.array_equal(repaired(model, "again.tif"), found)
+
+
+def test_a_guide_that_was_moved_is_the_same_guide(model, monkeypatch, caplog):
+    write_scans(model)
+
+    def fail(store):
+        raise OSError("no luck")
+
+    with monkeypatch.context() as patch, pytest.raises(Exception, match="no luck"):
+        patch.setattr(BlockStore, "publish", fail)
+        repaired(model, "repaired.tif", block_size=16)
+    shutil.move(model / "txm.tif", model / "moved.tif")
+    with caplog.at_level(logging.INFO, "rockmonai"):
+        repaired(model, "repaired.tif", block_size=16, txm_file=str(model / "moved.tif"))
+    assert re.search(r"resuming: (\d+) of \1 blocks", caplog.text)
 
 
 def test_the_guide_matters_unless_there_is_none(model):
