@@ -22,8 +22,8 @@ from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
-# What else an inference that is resumed may change, beside the keys of its files: scan and weights are compared by their
-# content, the blocks as they are, however they came about.
+# What else an inference that is resumed may change, beside the names of its files: scan and weights are compared by
+# their content, the blocks as they are, however they came about.
 _COMPARED_OTHERWISE = ("ckpt_path", "dataset_dir", "block_size", "halo")
 
 
