@@ -13,7 +13,8 @@ from rockmonai.volumes.changes import changes
 
 # What each kind of run leaves, and nothing that a user may have put beside it.
 CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
-TRAINING = ("metrics.csv", "previews/epoch_*.png", "events.out.tfevents.*")
+TRAINING = ("metrics.csv", "previews/epoch_*.png")
+LOGS = "events.out.tfevents.*"
 EVALUATION = ("scores.*", "previews/test_*.png")
 
 # Keys that a resumed run may change: they say where or how fast it runs, not what it computes.
@@ -57,8 +58,8 @@ def claim(
         _compare(json.loads(kept.read_text()), json.loads(_as_json(config)), output_dir)
     for folder in {output_dir, ckpt_dir or output_dir}:
         make_writable(folder, "choose another --output_dir")
-    if overwrite and not resume:
-        for path in there:
+    if not resume:  # a log alone is that of a training that was refused before its first step
+        for path in (*there, *(output_dir.glob(LOGS) if training else ())):
             path.unlink()
     if training:
         with atomic_write(kept) as path:

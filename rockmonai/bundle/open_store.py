@@ -16,6 +16,7 @@ from rockmonai.bundle.claim import FREE_TO_CHANGE
 from rockmonai.bundle.export import check_described
 from rockmonai.bundle.running import running_workflow
 from rockmonai.data.scan import Scan
+from rockmonai.errors import OutputError
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.volumes import BlockStore, sha256_of
 from rockmonai.volumes.blocks import in_words
@@ -55,6 +56,8 @@ def open_store(
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
     if workflow is not None:
         check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
+    if Path(output_file).resolve() in {Path(path).resolve() for path in scan.paths}:
+        raise OutputError(f"{output_file} is what is to be read: choose another --output_file.")
     free = {*FREE_TO_CHANGE, *_COMPARED_OTHERWISE, *(key for key in config if key.endswith("_file"))}
     spacing = scan.spacing and tuple(size / factor for size, factor in zip(scan.spacing, tiling.scale, strict=True))
     rank = dist.get_rank() if dist.is_initialized() else 0

@@ -4,6 +4,7 @@ from rockmonai.data.block_dataset import BlockDataset, BlockLoader
 from rockmonai.data.keyed import keyed_seed, seed_torch
 from rockmonai.data.layouts import find_records
 from rockmonai.data.pairs import pairs
+from rockmonai.data.partner import partner
 from rockmonai.data.patches import PatchDataset, PatchLoader
 from rockmonai.data.sample_rock import sample_rock, sample_shale
 from rockmonai.data.scan import Scan
@@ -17,6 +18,7 @@ __all__ = [
     "find_records",
     "keyed_seed",
     "pairs",
+    "partner",
     "sample_rock",
     "sample_shale",
     "seed_torch",

@@ -13,6 +13,7 @@ from rockmonai.data.layouts import find_records
 from rockmonai.data.regions import by_slice, place
 from rockmonai.errors import DataError, UsageError
 from rockmonai.volumes import Volume, check_finite, open_volume
+from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
@@ -90,7 +91,7 @@ def pairs(
 def _check_dims(label: Volume, spatial_dims: int) -> None:
     if label.spatial_dims < spatial_dims:
         raise DataError(
-            f"{label.path} is one slice of {_by(label.spatial_shape)} pixels, but the model is 3D; "
+            f"{label.path} is one slice of {in_words(label.spatial_shape)} pixels, but the model is 3D; "
             "give it a volume: one file, or the slices of one volume in a folder of their own."
         )
 
@@ -106,8 +107,8 @@ def _check_size(
     finer = (*volume.spatial_shape[:-spatial_dims], *(size * scale for size in volume.spatial_shape[-spatial_dims:]))
     if label.spatial_shape not in (finer, volume.spatial_shape):
         raise DataError(
-            f"'{name}': the {reference} of {_by(label.spatial_shape)} is not {scale} times the {key} of "
-            f"{_by(volume.spatial_shape)}; crop the {reference} to {_by(finer)} or pass another --scale."
+            f"'{name}': the {reference} of {in_words(label.spatial_shape)} is not {scale} times the {key} of "
+            f"{in_words(volume.spatial_shape)}; crop the {reference} to {in_words(finer)} or pass another --scale."
         )
 
 
@@ -120,7 +121,3 @@ def _check_grey(name: str, key: str, volume: Volume, first: dict[str, tuple[np.d
             f"{volume.path} is {volume.dtype}, while '{its_name}' is {dtype}: "
             "their grey levels cannot mean the same; convert one of them."
         )
-
-
-def _by(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))

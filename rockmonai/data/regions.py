@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from rockmonai.errors import DataError
+from rockmonai.volumes import Volume
+from rockmonai.volumes.blocks import in_words
 
 Region = list[list[int]]
 
@@ -45,7 +49,8 @@ def place(
     needed = (1,) * (len(extent) - len(patch)) + patch
     if any(have < need for have, need in zip(extent, needed, strict=True)):
         raise DataError(
-            f"{what} is {_by(extent)}, smaller than a patch of {_by(patch)}; pass a smaller --patch_size{more}."
+            f"{what} is {in_words(extent)}, smaller than a patch of {in_words(patch)}; pass a smaller "
+            f"--patch_size{more}."
         )
     return record
 
@@ -79,7 +84,7 @@ def check_region(region: Any, shape: Sequence[int], name: str) -> None:
         inside = False
     if not inside:
         raise DataError(
-            f"The region {region} does not fit {name} of {_by(shape)} voxels; "
+            f"The region {region} does not fit {name} of {in_words(shape)} voxels; "
             "give every axis its [start, stop] with 0 <= start < stop <= size."
         )
 
@@ -95,9 +100,21 @@ def by_slice(record: dict[str, Any], shape: Sequence[int]) -> list[dict[str, Any
     return [{**record, "name": f"{record['name']}_z{z:04d}", "roi": [[z, z + 1], *plane]} for z in range(start, stop)]
 
 
+class Cropped:
+    """A volume (C, [Z,] Y, X) of which only a region ``[[start, stop], ...]`` is there; slicing reads what is asked."""
+
+    def __init__(self, volume: Volume, region: Region) -> None:
+        self.path, self.dtype = volume.path, volume.dtype
+        self.shape = (volume.channels, *(stop - start for start, stop in region))
+        self._volume, self._region = volume, region
+
+    def __getitem__(self, index: slice | tuple[slice, ...], /) -> np.ndarray:
+        given = index if isinstance(index, tuple) else (index,)
+        channel, *box = (*given, *[slice(None)] * (len(self.shape) - len(given)))
+        inside = [part.indices(n) for part, n in zip(box, self.shape[1:], strict=True)]
+        first = [start for start, _ in self._region]
+        return self._volume[(channel, *(slice(a + at, b + at) for (a, b, _), at in zip(inside, first, strict=True)))]
+
+
 def _whole(shape: Sequence[int]) -> Region:
     return [[0, size] for size in shape]
-
-
-def _by(shape: Sequence[int]) -> str:
-    return "x".join(map(str, shape))

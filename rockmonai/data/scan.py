@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from rockmonai.data.regions import check_region
+from rockmonai.data.regions import Cropped, check_region
 from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
 from rockmonai.volumes import Volume, check_finite, check_unchanged, fingerprint, open_volume, stem_of
 from rockmonai.volumes.blocks import Box, in_words, size_of
@@ -58,19 +58,20 @@ class Scan:
             raise UsageError(f"nan is {nan!r}; use 'refuse' or 'fill'{did_you_mean(nan, ('refuse', 'fill'))}.")
         self.transform = transform
         self._paths = {"image": path} if isinstance(path, str) else dict(path)
-        self._volumes = {key: open_volume(one) for key, one in self._paths.items()}
-        self.path, first = next(iter(self._paths.values())), next(iter(self._volumes.values()))
-        for volume in self._volumes.values():
+        volumes = {key: open_volume(one) for key, one in self._paths.items()}
+        self.path, first = next(iter(self._paths.values())), next(iter(volumes.values()))
+        for volume in volumes.values():
             _check_same_shape(volume, first)
         self.name, self.dtype, self.spacing = stem_of(self.path), first.dtype, first.spacing
         if region is not None:
             check_region(region, first.spatial_shape, self.path)
-        self._region = region or [[0, n] for n in first.spatial_shape]
-        self.shape = tuple(stop - start for start, stop in self._region)
+        spans = [[0, n] for n in first.spatial_shape] if region is None else [list(span) for span in region]
+        self.shape = tuple(stop - start for start, stop in spans)
+        self._volumes = {key: Cropped(volume, spans) for key, volume in volumes.items()}
         self._fill = {key: _filling(volume) if nan == "fill" else None for key, volume in self._volumes.items()}
         if nan == "refuse":
-            for volume in self._volumes.values():
-                check_finite(volume)
+            for cropped in self._volumes.values():
+                check_finite(cropped)
         self._fingerprints = {key: fingerprint(one) for key, one in self._paths.items()}
         self.channels = len(self.read(tuple(slice(0, 1) for _ in self.shape)))
 
@@ -82,6 +83,11 @@ class Scan:
         """
         for key, path in self._paths.items():
             check_unchanged(path, self._fingerprints[key])
+
+    @property
+    def paths(self) -> list[str]:
+        """All that is read, as it was given."""
+        return list(self._paths.values())
 
     @property
     def fingerprint(self) -> dict[str, Any]:
@@ -118,24 +124,20 @@ class Scan:
 
         Args:
             count: how many at most; fewer where they would cover the scan.
-            sides: their lengths along (z,) y, x; where the scan is shorter, they are as long as it.
+            sides: their lengths along (z,) y, x; where the scan is shorter, it is mirrored at its far faces.
         """
-        sides = [min(side, n) for side, n in zip(sides, self.shape, strict=True)]
         count = min(count, max(math.ceil(n / side) for side, n in zip(sides, self.shape, strict=True)))
         pieces = []
         for step in range(count):
             share = step / (count - 1) if count > 1 else 0.5
-            corner = [round(share * (n - side)) for side, n in zip(sides, self.shape, strict=True)]
+            corner = [round(share * max(0, n - side)) for side, n in zip(sides, self.shape, strict=True)]
             box = tuple(slice(a, a + side) for a, side in zip(corner, sides, strict=True))
             pieces.append(self.read(box)[None])
         return pieces
 
     def _greys(self, key: str, box: Box) -> np.ndarray:
         """Return what is on the disk, filled where it is not finite."""
-        shifted = (
-            slice(start + part.start, start + part.stop) for part, (start, _) in zip(box, self._region, strict=True)
-        )
-        greys = self._volumes[key][(slice(None), *shifted)]
+        greys = self._volumes[key][(slice(None), *box)]
         fill = self._fill[key]
         return greys if fill is None else np.where(np.isfinite(greys), greys, greys.dtype.type(fill))
 
@@ -148,7 +150,7 @@ def _check_same_shape(volume: Volume, first: Volume) -> None:
         )
 
 
-def _filling(volume: Volume) -> float | None:
+def _filling(volume: Cropped) -> float | None:
     """Return what stands in for the voxels that are not finite, None where all are; and tell how many there are."""
     count, first = not_finite(volume)
     if first is None:

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 
 from rockmonai.engines.history_pool import HistoryPool
 from rockmonai.engines.precision import amp_dtype, autocast
+from rockmonai.engines.shared_statistics import share_statistics
 from rockmonai.errors import UsageError
 from rockmonai.losses import AdversarialLoss, LossTerm, gradient_penalty
 
@@ -27,6 +28,8 @@ class GANTrainer(Trainer):
     In every iteration the generator predicts once; the discriminator learns to tell this prediction from the label,
     then the generator learns from the same prediction. The reals are the labels. ``state.output`` holds ``image``,
     ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, times its weight, as numbers.
+    Ranks that train together share the running statistics of their batch norms after every iteration, so that all
+    validate the same network, and the one that saves it saves them.
 
     Args:
         device: where both networks run.
@@ -151,6 +154,9 @@ class GANTrainer(Trainer):
         if generator_learns:
             self._generator_step(batchdata, adversarial)
         self.grad_scaler.update()
+        share_statistics(self.network)
+        if adversarial and self.discriminator is not None:
+            share_statistics(self.discriminator)
         state.output = {key: value.detach() for key, value in state.output.items()}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return state.output

@@ -98,7 +98,7 @@ def load_weights(network: nn.Module, weights: Mapping[str, torch.Tensor], source
     if differences:
         raise ModelError(
             f"{source} belongs to another network: {len(differences)} of {len(own)} tensors differ, first "
-            f"{differences[0]}; give the network_def that it was trained with."
+            f"{differences[0]}; give the scale, spatial_dims and network_def that it was trained with."
         )
     network.load_state_dict(weights)
 

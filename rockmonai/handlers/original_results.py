@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rockmonai.errors import DataError
 from rockmonai.handlers.scores import side_by_side
-from rockmonai.metrics import mean_sem
+from rockmonai.metrics import summary_of
 from rockmonai.metrics.eight_bit import eight_bit
 from rockmonai.volumes import create_volume
 
@@ -57,6 +57,9 @@ class OriginalResults:
 
     def _start(self, engine: Workflow) -> None:
         self.count = 0
+        for folder in (*self.folders.values(), *self.masks.values()):
+            for picture in (self.output_dir / folder).glob("[0-9]*.png"):
+                picture.unlink()
 
     def _save(self, engine: Workflow) -> None:
         for record, output in zip(engine.state.batch, engine.state.output, strict=True):
@@ -68,9 +71,9 @@ class OriginalResults:
             self.count += 1
 
     def _append(self, engine: Workflow) -> None:
-        summary = {name: mean_sem(values) for name, values in engine.state.metric_details.items()}
+        found = {name: summary_of(values) for name, values in engine.state.metric_details.items()}
         with open(self.output_dir / "eval_metrics.txt", "a", encoding="utf-8") as file:
-            file.write(f"{self.title}, {self.count} images: {side_by_side(summary, self.baseline)}\n")
+            file.write(f"{self.title}, {self.count} images: {side_by_side(found, self.baseline)}\n")
 
 
 def pictures(
@@ -92,5 +95,5 @@ def pictures(
             f"The records have no '{missing[0]}' to be saved in '{folders[missing[0]]}': correct 'folders'."
         )
     made = {folder: eight_bit(record[key]) for key, folder in folders.items()}
-    made |= {folder: (record[key] > 0) * 255 for key, folder in masks.items() if key in record}
+    made |= {folder: (record[key] != 0) * 255 for key, folder in masks.items() if key in record}
     return {folder: picture.numpy(force=True).astype(np.uint8) for folder, picture in made.items()}

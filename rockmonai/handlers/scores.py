@@ -12,7 +12,7 @@ from ignite.engine import Events
 from monai.engines.workflow import Workflow
 
 from rockmonai.handlers.history import as_csv
-from rockmonai.metrics import mean_sem
+from rockmonai.metrics import summary_of
 from rockmonai.volumes import atomic_write, natural_key
 
 MeanSem = tuple[float, float]
@@ -67,13 +67,12 @@ class Scores:
             name: [None if math.isnan(value) else value for value in values.flatten().tolist()]
             for name, values in engine.state.metric_details.items()
         }
-        valued = {name: [value for value in values if value is not None] for name, values in details.items()}
-        summary = {name: mean_sem(values) if values else (math.nan, math.nan) for name, values in valued.items()}
+        summary = {name: summary_of(values) for name, values in engine.state.metric_details.items()}
         logger.info("%s: %s", self.title, side_by_side(summary, self.baseline))
-        for name, values in valued.items():
-            if len(values) < len(details[name]):
+        for name, values in details.items():
+            if None in values:
                 notice = "%s: %s is that of the %d of %d images that have its region"
-                logger.info(notice, self.title, name, len(values), len(details[name]))
+                logger.info(notice, self.title, name, len(values) - values.count(None), len(values))
         if self.folder is not None:
             self._write(self.folder, details, summary)
 
@@ -104,13 +103,15 @@ class Scores:
 def side_by_side(summary: Mapping[str, MeanSem], baseline: str) -> str:
     """Return ``"PSNR 28.31 ± 0.12 (bicubic 25.22 ± 0.10)  SSIM ..."`` for ``psnr``, ``psnr_bicubic`` and so on.
 
+    What has no value is left out.
+
     Args:
         summary: mean and standard error of each metric, by its name.
         baseline: the suffix by which a baseline's metric is known.
     """
     parts = []
     for name, value in summary.items():
-        if not name.endswith(f"_{baseline}"):
+        if not (name.endswith(f"_{baseline}") or math.isnan(value[0])):
             beside = summary.get(f"{name}_{baseline}")
             parts.append(f"{name.upper()} {_figure(value)}" + (f" ({baseline} {_figure(beside)})" if beside else ""))
     return "  ".join(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
@@ -17,7 +18,7 @@ from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
 
-# Norm statistics are measured on so many pieces with so many voxels a side.
+# Norm statistics are measured on so many pieces with about so many voxels a side.
 _SAMPLES = 8
 _SIDE = {2: 512, 3: 96}
 
@@ -62,7 +63,10 @@ def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | 
 
 def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:
     axis = slicewise[0] if slicewise else ""
-    sides = [1 if name == axis else _SIDE[2 if axis else scan.spatial_dims] for name in "zyx"[-scan.spatial_dims :]]
+    dims = 2 if axis else scan.spatial_dims
+    multiple = getattr(network, "multiple", None) or footprint(network, dims, scan.channels).smallest[0]
+    names = "zyx"[-scan.spatial_dims :]
+    sides = [1 if name == axis else _side(n, dims, multiple) for name, n in zip(names, scan.shape, strict=True)]
     device = next(network.parameters()).device
     samples = [sample.to(device) for sample in scan.samples(_SAMPLES, sides)]
     logger.warning(
@@ -74,3 +78,8 @@ def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:
     )
     with full_products():
         return freeze_statistics(network, [to_slices(sample, axis) for sample in samples] if axis else samples)
+
+
+def _side(length: int, dims: int, multiple: int) -> int:
+    """Return how many voxels of a scan's ``length`` a sample takes: what the network accepts, mirrored if need be."""
+    return min(max(_SIDE[dims] // multiple, 1), math.ceil(length / multiple)) * multiple

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from copy import copy
 from typing import Any
 
 import torch
 from monai.inferers import SlidingWindowInferer
-from monai.utils import ensure_tuple_rep
+from monai.utils import fall_back_tuple
 
 from rockmonai.engines.precision import amp_dtype, autocast
 
@@ -17,7 +18,11 @@ class SlidingWindow(SlidingWindowInferer):
     """Applies a network window by window, under autocast, and returns float32.
 
     MONAI's own pads an image that is smaller than the window with zeros, mid-grey in [-1, 1], and the network sees
-    them: this one makes the window smaller. MONAI's evaluators know autocast for CUDA alone: this one has it anywhere.
+    them: this one makes the window smaller. It stays what the network accepts, and the image is mirrored at its far
+    faces where it is smaller still: up to a multiple of the network's attribute ``multiple``, as our networks have it;
+    up to the whole window for a network that does not say. The prediction is cropped to the image.
+
+    MONAI's evaluators know autocast for CUDA alone: this one has it anywhere.
 
     Args:
         roi_size: window, in voxels of the input, one number or one per axis.
@@ -32,9 +37,30 @@ class SlidingWindow(SlidingWindowInferer):
     def __call__(self, inputs: torch.Tensor, network: Callable, *args: Any, **kwargs: Any) -> torch.Tensor:  # type: ignore[override]
         """Return ``network`` applied to ``inputs`` (B, C, *spatial), in float32."""
         size = inputs.shape[2:]
+        windows = fall_back_tuple(self.roi_size, size)
+        multiple = getattr(network, "multiple", None)
         fitting = copy(self)
-        fitting.roi_size = tuple(map(min, ensure_tuple_rep(self.roi_size, len(size)), size))
+        fitting.roi_size = tuple(_fitting(n, window, multiple) for n, window in zip(size, windows, strict=True))
+        framed = mirrored(inputs, fitting.roi_size)
         with autocast(amp_dtype(self.amp, inputs.device), inputs.device):
-            pred = SlidingWindowInferer.__call__(fitting, inputs, network, *args, **kwargs)
+            pred = SlidingWindowInferer.__call__(fitting, framed, network, *args, **kwargs)
         assert isinstance(pred, torch.Tensor), "a network with several outputs needs MONAI's own SlidingWindowInferer"
+        for axis, n in enumerate(size, 2):
+            pred = pred.narrow(axis, 0, n * pred.shape[axis] // framed.shape[axis])
         return pred.float()
+
+
+def mirrored(image: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
+    """Return ``image`` (B, C, *spatial), mirrored at its far faces, as often as it takes, to sides of ``least``."""
+    for axis, (n, length) in enumerate(zip(image.shape[2:], least, strict=True), 2):
+        if length > n:
+            places = torch.arange(length, device=image.device) % (2 * n)
+            image = image.index_select(axis, torch.minimum(places, 2 * n - 1 - places))
+    return image
+
+
+def _fitting(length: int, window: int, multiple: int | None) -> int:
+    """Return the side of a window for an image of ``length``."""
+    if multiple is None or length > window:
+        return window
+    return math.ceil(length / multiple) * multiple

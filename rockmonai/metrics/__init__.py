@@ -6,7 +6,7 @@ from rockmonai.metrics.iou import IoU, iou
 from rockmonai.metrics.per_image import PerImageMetric
 from rockmonai.metrics.psnr import PSNR, psnr
 from rockmonai.metrics.ssim import SSIM, ssim
-from rockmonai.metrics.summary import mean_sem
+from rockmonai.metrics.summary import mean_sem, summary_of
 
 __all__ = [
     "PSNR",
@@ -22,4 +22,5 @@ __all__ = [
     "slice_difference",
     "ssim",
     "ssim_8bit",
+    "summary_of",
 ]

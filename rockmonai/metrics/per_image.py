@@ -20,8 +20,8 @@ class PerImageMetric(IgniteMetricHandler):
 
     ``engine.state.metrics[name]`` is the mean and ``engine.state.metric_details[name]`` holds the value of every
     image, (N, 1). MONAI's own metrics leave an image with NaN out of the mean without a word; this one stops. An image
-    without any of the region ``within`` has no value: NaN among the details, and the mean is that of the others, NaN
-    where there are none.
+    without any of the region ``within``, or without such a mask, has no value: NaN among the details, and the mean is
+    that of the others, NaN where there are none.
 
     Args:
         function: returns one value per image, (B,), of two batches (B, C, ...); takes a mask (B, 1, ...) as ``within``.
@@ -32,7 +32,7 @@ class PerImageMetric(IgniteMetricHandler):
 
     Raises:
         NumericalError: in an evaluation, when an image holds NaN or infinite values.
-        DataError: in an evaluation, when two images differ in shape, a record has no mask, or there were no images.
+        DataError: in an evaluation, when two images differ in shape, or there were none.
     """
 
     def __init__(
@@ -45,16 +45,22 @@ class PerImageMetric(IgniteMetricHandler):
 
     def iteration_completed(self, engine: Engine) -> None:
         """Add the images that ``engine`` has just made, with what else it judges of the records it made them of."""
-        keys = self.keys if self.within is None else (*self.keys, self.within)
-        self.update([_column(engine, key) for key in keys])
+        columns = [_column(engine, key) for key in self.keys]
+        self.update(columns if self.within is None else [*columns, _masks(engine, self.within)])
 
     def update(self, output: Sequence[Iterable[torch.Tensor]]) -> None:  # type: ignore[override]
         """Add one iteration's images (and masks), batches or lists of single ones."""
         for pred, label, *masks in zip(*output, strict=True):
+            if masks and masks[0] is None:
+                self.metric_fn.append(label.new_full((1,), torch.nan, dtype=torch.float32))
+                continue
             for key, image in zip(self.keys, (pred, label), strict=True):
                 _check_finite(key, image)
-            restricted = {"within": masks[0][None]} if masks else {}
-            self.metric_fn.append(self.function(pred.detach()[None], label.detach()[None], **restricted))
+            # What the evaluator read is still on the CPU, what it made is not.
+            restricted = {"within": masks[0][None].to(label.device)} if masks else {}
+            self.metric_fn.append(
+                self.function(pred.detach()[None].to(label.device), label.detach()[None], **restricted)
+            )
 
 
 class _Accumulator(Cumulative):
@@ -85,11 +91,20 @@ def _check_finite(key: str, image: torch.Tensor) -> None:
         )
 
 
-def _column(engine: Engine, key: str) -> Iterable[torch.Tensor]:
+def _column(engine: Engine, key: str) -> list[torch.Tensor]:
     """Return what an evaluator made, or else what it read, under ``key``, image by image."""
+    found = _masks(engine, key)
+    if None in found:
+        raise DataError(f"A metric needs '{key}', which the records do not have: name its folder in 'folders'.")
+    return found
+
+
+def _masks(engine: Engine, key: str) -> list[Any]:
+    """Return the same, with None for the images of which there is no such thing."""
     state: Any = engine.state
     for items in (state.output, state.batch):
-        records = [items] if isinstance(items, Mapping) else items
-        if all(key in record for record in records):
-            return items[key] if isinstance(items, Mapping) else [record[key] for record in records]
-    raise DataError(f"A metric needs '{key}', which the records do not have: name its folder in 'folders'.")
+        if isinstance(items, Mapping) and key in items:
+            return list(items[key])
+        if not isinstance(items, Mapping) and any(key in record for record in items):
+            return [record.get(key) for record in items]
+    return [None] * len(state.output if not isinstance(state.output, Mapping) else next(iter(state.output.values())))

@@ -12,11 +12,11 @@ def mean_within(values: torch.Tensor, within: torch.Tensor | None = None) -> tor
 
     Args:
         values: one number per voxel, (B, C, ...).
-        within: mask (B, 1, ...) that is above 0 in the region; None for all voxels.
+        within: mask (B, 1, ...) that is not 0 in the region; None for all voxels.
     """
     if within is None:
         return values.flatten(1).mean(1)
-    inside = (within > 0).to(values).expand_as(values)
+    inside = (within != 0).to(values).expand_as(values)
     return (values * inside).flatten(1).sum(1) / inside.flatten(1).sum(1)
 
 

@@ -28,3 +28,9 @@ def mean_sem(values: torch.Tensor | Sequence[float]) -> tuple[float, float]:
         raise DataError("There is no mean of no values: no image was judged; check the evaluation's data set.")
     sem = sample.std().item() / math.sqrt(count) if count > 1 else math.nan
     return sample.mean().item(), sem
+
+
+def summary_of(values: torch.Tensor) -> tuple[float, float]:
+    """Return mean and standard error of the values that are not NaN; NaN twice where there are none of these."""
+    present = values.flatten()[~values.flatten().isnan()]
+    return mean_sem(present) if len(present) else (math.nan, math.nan)

@@ -53,16 +53,16 @@ def doubling_convolution(spatial_dims: int, in_channels: int, out_channels: int,
     )
 
 
-def check_sides(network: nn.Module, image: torch.Tensor, factor: int) -> None:
+def check_sides(network: nn.Module, image: torch.Tensor, multiple: int) -> None:
     """Check that ``network``, which halves its image several times, can double it to the same size again.
 
     Raises:
-        UsageError: if a side of ``image`` is no multiple of ``factor``.
+        UsageError: if a side of ``image`` is no multiple of ``multiple``.
     """
     # What traces the layers of a network hands over a stand-in without sides.
-    if isinstance(image, torch.Tensor) and any(side % factor for side in image.shape[2:]):
+    if isinstance(image, torch.Tensor) and any(side % multiple for side in image.shape[2:]):
         raise UsageError(
-            f"This {type(network).__name__} takes images whose sides are multiples of {factor} voxels, found "
+            f"This {type(network).__name__} takes images whose sides are multiples of {multiple} voxels, found "
             f"{' x '.join(map(str, image.shape[2:]))}: choose such a patch size, or a network of fewer levels."
         )
 

@@ -18,11 +18,15 @@ class Repair(nn.Module):
     Shapes:
         ``(B, 3, [Z,] Y, X)``, a guide, the charged image and its mask (above 0 where charged), as
         :class:`rockmonai.transforms.PaintCharged` makes them, to ``(B, 1, [Z,] Y, X)``.
+
+    Attributes:
+        multiple: sides of images are multiples of this, where the generator says of what.
     """
 
     def __init__(self, generator: nn.Module) -> None:
         super().__init__()
         self.generator = generator
+        self.multiple: int | None = getattr(generator, "multiple", None)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the second channel of ``image``, repaired where the third is above 0."""

@@ -42,9 +42,14 @@ class ResNetGenerator(nn.Module):
     Shapes:
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [Z,] Y, X)``, with sides of 8, 12, 16 ... voxels.
 
+    Attributes:
+        multiple: sides of images are multiples of this.
+
     Raises:
         UsageError: when called with an image whose sides are no multiples of 4.
     """
+
+    multiple = 4
 
     def __init__(
         self,
@@ -85,5 +90,5 @@ class ResNetGenerator(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the translated ``image``."""
         if not torch.jit.is_scripting():
-            check_sides(self, image, 4)
+            check_sides(self, image, self.multiple)
         return self.tail(self.up(self.body(self.down(self.head(image)))))

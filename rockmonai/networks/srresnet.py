@@ -44,9 +44,14 @@ class SRResNet(nn.Module):
     Shapes:
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [scale Z,] scale Y, scale X)``.
 
+    Attributes:
+        multiple: sides of images are multiples of this.
+
     Raises:
         UsageError: for a scale or a combination of options that has no network.
     """
+
+    multiple = 1
 
     def __init__(
         self,

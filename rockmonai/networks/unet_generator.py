@@ -46,6 +46,9 @@ class UNetGenerator(nn.Module):
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [Z,] Y, X)``, with sides that are multiples of
         ``2 ** levels``.
 
+    Attributes:
+        multiple: sides of images are multiples of this.
+
     Raises:
         UsageError: for fewer than 2 levels; when called with an image whose sides are no such multiples.
     """
@@ -68,7 +71,7 @@ class UNetGenerator(nn.Module):
             raise UsageError(
                 f"A UNetGenerator has 2 levels or more, found {levels}: choose 7 for images of 128 voxels."
             )
-        self.levels = levels
+        self.multiple = 2**levels
         widths = [width * min(2**level, 8) for level in range(levels)]
         below: nn.Module | None = None
         for outer, inner in zip(widths[-2::-1], widths[:0:-1], strict=True):
@@ -87,7 +90,7 @@ class UNetGenerator(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the translated ``image``."""
         if not torch.jit.is_scripting():
-            check_sides(self, image, 2**self.levels)
+            check_sides(self, image, self.multiple)
         return self.up(self.below(self.down(image)))
 
 

@@ -13,7 +13,7 @@ from rockmonai.errors import DataError
 
 
 def class_map(masks: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Return the class of every voxel, int64: 0 where no mask is above 0, else the number of the last one that is.
+    """Return the class of every voxel, int64: 0 where all masks are 0, else the number of the last one that is not.
 
     Args:
         masks: of one shape, such as (1, *spatial); the first one's voxels are class 1.
@@ -26,7 +26,7 @@ def class_map(masks: Sequence[torch.Tensor]) -> torch.Tensor:
         raise DataError(f"Masks of one shape make a class map, found {' and '.join(map(str, sorted(shapes)))}.")
     classes = torch.zeros(masks[0].shape, dtype=torch.int64)
     for number, mask in enumerate(masks, start=1):
-        classes[mask > 0] = number
+        classes[mask != 0] = number
     return classes
 
 
@@ -37,11 +37,11 @@ class MasksToClassesd(MapTransform):
     :class:`torch.nn.CrossEntropyLoss` leave out the channel axis of its batches.
 
     Args:
-        keys: keys of the masks (1, *spatial), such as ``["lowdensity", "highdensity"]``, above 0 in their phase.
+        keys: keys of the masks (1, *spatial), such as ``["lowdensity", "highdensity"]``, 1 in their phase.
         output: key of the class map, int64.
 
     Raises:
-        DataError: masks of unequal shapes.
+        DataError: a mask is missing, or they have unequal shapes.
     """
 
     def __init__(self, keys: KeysCollection, output: str = "label") -> None:
@@ -50,4 +50,7 @@ class MasksToClassesd(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the record with its class map."""
-        return {**data, self.output: class_map([torch.as_tensor(data[key]) for key in self.key_iterator(data)])}
+        absent = [key for key in self.keys if key not in data]
+        if absent:
+            raise DataError(f"There is no mask '{absent[0]}' to make classes of: name its folder in 'folders'.")
+        return {**data, self.output: class_map([torch.as_tensor(data[key]) for key in self.keys])}

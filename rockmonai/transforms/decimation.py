@@ -11,7 +11,7 @@ from monai.utils import ensure_tuple_rep
 
 from rockmonai.errors import DataError
 from rockmonai.transforms.resampling import resample
-from rockmonai.transforms.windows import times
+from rockmonai.volumes.blocks import in_words
 
 
 def low_resolution_size(shape: Sequence[int], scale: int) -> tuple[int, ...]:
@@ -26,7 +26,8 @@ def low_resolution_size(shape: Sequence[int], scale: int) -> tuple[int, ...]:
     """
     if any(n % scale for n in shape[1:]):
         raise DataError(
-            f"A size of {times(shape[1:])} voxels cannot be divided by the scale {scale}: cut it to a multiple first."
+            f"A size of {in_words(shape[1:])} voxels cannot be divided by the scale {scale}: cut it to a multiple "
+            "first."
         )
     return tuple(n // scale for n in shape[1:])
 
@@ -43,8 +44,8 @@ def needs_degrading(key: Hashable, shape: Sequence[int], like_shape: Sequence[in
     if tuple(shape[1:]) == tuple(like_shape[1:]):
         return True
     raise DataError(
-        f"'{key}' has {times(shape[1:])} voxels where {times(small)} (low resolution) or {times(like_shape[1:])} "
-        f"(to be degraded) were expected: check the pair and the scale {scale}."
+        f"'{key}' has {in_words(shape[1:])} voxels where {in_words(small)} (low resolution) or "
+        f"{in_words(like_shape[1:])} (to be degraded) were expected: check the pair and the scale {scale}."
     )
 
 

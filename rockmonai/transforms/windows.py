@@ -7,6 +7,7 @@ from math import lcm
 from typing import NamedTuple
 
 from rockmonai.errors import DataError, UsageError
+from rockmonai.volumes.blocks import in_words
 
 
 class Side(NamedTuple):
@@ -37,7 +38,7 @@ def scale_between(name: str, shape: Sequence[int], reference: Sequence[int]) -> 
     scale = tuple(max(n // m, 1) for n, m in zip(reference, shape, strict=False))
     if len(reference) != len(shape) or any(n // s != m for n, s, m in zip(reference, scale, shape, strict=True)):
         raise DataError(
-            f"{name} has {times(shape)} voxels, which is not {times(reference)} divided by an integer scale: "
+            f"{name} has {in_words(shape)} voxels, which is not {in_words(reference)} divided by an integer scale: "
             "check that both sides of the pair show the same sample."
         )
     return scale
@@ -84,8 +85,3 @@ def corner_choices(
             f"{patch or unit}: choose a smaller patch_size or a larger region."
         )
     return corners, size
-
-
-def times(size: Sequence[int]) -> str:
-    """Return ``size`` as a person writes it, for instance ``"64 x 64"``."""
-    return " x ".join(str(n) for n in size)

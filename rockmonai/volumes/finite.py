@@ -63,7 +63,10 @@ def finite_median(volume: _Sliceable) -> float:
         DataError: no voxel is finite.
     """
     step = max(1, round((np.prod(volume.shape) / _SAMPLE) ** (1 / (len(volume.shape) - 1))))
-    thinned = (slab[(slice(None), *[slice(None, None, step)] * (slab.ndim - 1))] for _, slab in _slabs(volume))
+    thinned = (
+        slab[(slice(None), slice(-start % step, None, step), *[slice(None, None, step)] * (slab.ndim - 2))]
+        for start, slab in _slabs(volume)
+    )
     values = np.concatenate([slab[np.isfinite(slab)] for slab in thinned])
     if not values.size:
         raise DataError(f"{getattr(volume, 'path', 'the volume')} has no finite voxels: check how it was written.")

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from rockmonai.errors import OutputError
 from rockmonai.volumes.atomic import partial_name, sync
 
+_SLICE = re.compile(r"\d+\.(png|tif)")
+
 
 def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Raise an OutputError if ``target`` exists and may not be replaced."""
+    """Raise an OutputError if ``target`` exists and may not be replaced: a folder only if it is a volume of ours."""
     if target.exists() and not overwrite:
         raise OutputError(
             f"{target} exists: remove it, choose another name or overwrite it (overwrite=True, or --overwrite true)."
         )
+    strange = [] if target.suffix == ".zarr" or not target.is_dir() else _not_slices(target)
+    if strange:
+        raise OutputError(
+            f"{target} is a folder that holds more than numbered slices ({strange[0]}) and is not replaced: choose "
+            "another name."
+        )
+
+
+def _not_slices(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir() if not _SLICE.fullmatch(entry.name))
 
 
 def publish(finished: Path, target: Path, overwrite: bool) -> None:

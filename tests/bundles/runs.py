@@ -47,8 +47,9 @@ def tiny_evaluation(bundle: str, overlay: str | None = None) -> dict:
 def inputs_of(bundle: str, dataset: Path, name: str = "rock0") -> dict[str, str]:
     """Return what a bundle's inference reads, from the folders of another data set than the one that it names."""
     config = config_of(bundle, "inference")
-    folders = {key: re.search(r"'/(test/\w+)/", value) for key, value in config.items() if key.endswith("_file")}
-    return {key: str(dataset / folder[1] / f"{name}.tif") for key, folder in folders.items() if folder}
+    folder = re.search(r"'/(test/\w+)/", config["input_file"])
+    assert folder is not None
+    return {"input_file": str(dataset / folder[1] / f"{name}.tif")}
 
 
 def _small(config: dict, key: str) -> dict:

@@ -66,7 +66,7 @@ def floats_without_range(folder):
     [
         (empty_folder, r"no images in .*train/label; it holds nothing"),
         (missing_partner, r"1 of 3 images in .*image have no partner in .*label: rock1\.tif"),
-        (no_multiple, r"48x47 is not 2 times the image of 24x24; crop the label to 48x48"),
+        (no_multiple, r"48 x 47 is not 2 times the image of 24 x 24; crop the label to 48 x 48"),
         (colours, r"rock1\.tif.*grey"),
         (nan_voxels, r"rock0\.tif has 1 NaN/Inf voxels, first at \(y, x\) = \(3, 17\)"),
         (truncated, r"rock1\.tif.*of \d+ bytes"),
@@ -84,7 +84,7 @@ def test_data_that_would_spoil_a_training(small_set, tmp_path, spoil, sentence, 
 
 def test_image_smaller_than_the_patch(small_set, tmp_path):
     code, text = refused(lambda: train("srgan", small_set, tmp_path / "run", patch_size=64))
-    assert code == 3 and "48x48, smaller than a patch of 64x64" in text
+    assert code == 3 and "48 x 48, smaller than a patch of 64 x 64" in text
 
 
 def test_patch_that_the_scale_does_not_divide(small_set, tmp_path):

@@ -18,6 +18,7 @@ from rockmonai.inferers import footprint
 from rockmonai.volumes import open_volume
 from tests.bundles.runs import (
     BUNDLES,
+    config_of,
     inputs_of,
     tiny,
     tiny_evaluation,
@@ -29,6 +30,16 @@ from tests.bundles.runs import (
 
 NAMES = sorted(path.parents[1].name for path in BUNDLES.glob("*/configs/metadata.json"))
 WORKFLOWS = {"train": "train", "evaluate": "infer", "inference": "infer"}
+OVERLAYS = [
+    ("train",),
+    ("train", "paper"),
+    ("evaluate",),
+    ("evaluate", "paper"),
+    ("evaluate", "original_protocol"),
+    ("evaluate", "paper", "original_protocol"),
+    ("inference", "sliding_window"),
+    ("inference", "paper", "sliding_window"),
+]
 every_bundle = pytest.mark.parametrize("bundle", NAMES)
 
 
@@ -76,6 +87,35 @@ def test_train_reads_as_a_story(bundle):
     assert text.count("\n") < 120
     assert text.count('"$') <= 6
     assert max(map(len, text.splitlines())) <= 145
+
+
+def side_of(network):
+    """The number whose multiples are the sides that a network takes, from its definition."""
+    if "generator" in network:
+        return side_of(network["generator"])
+    name = network["_target_"].rpartition(".")[2]
+    return {"UNetGenerator": 2 ** network.get("levels", 8), "ResNetGenerator": 4}.get(name, 1)
+
+
+def sizes_of(config):
+    """Yield the sizes of all windows that a config gives, wherever they are in it."""
+    for key, value in config.items() if isinstance(config, dict) else enumerate(config):
+        if isinstance(value, dict | list):
+            yield from sizes_of(value)
+        elif key in ("patch_size", "roi_size") and isinstance(value, int):
+            yield value
+
+
+@every_bundle
+@pytest.mark.parametrize("names", OVERLAYS, ids="+".join)
+def test_every_window_fits_the_network(bundle, names):
+    if not (BUNDLES / bundle / "configs" / f"{names[-1]}.json").exists():
+        pytest.skip(f"{bundle} has no {names[-1]}.json")
+    merged = config_of(bundle, *names)
+    side, sizes = side_of(merged["network_def"]), list(sizes_of(merged))
+    assert sizes and all(size % side == 0 for size in sizes)
+    if "paper" not in names:
+        assert config(bundle, "metadata")["footprint"]["stride"] == [side, side]
 
 
 @every_bundle
@@ -202,7 +242,8 @@ def test_inference_keeps_dtype_and_divides_the_spacing(trained, tmp_path, dtype,
     grey = np.random.default_rng(3).integers(0, np.iinfo(dtype).max, (20, 30)).astype(dtype)
     tifffile.imwrite(scan, grey, imagej=True, resolution=(1 / 3.0, 1 / 3.0), metadata={"unit": "um"})
     output = tmp_path / f"fine{suffix}"
-    files = {"output_file": str(output), "ckpt_dir": str(run)} | dict.fromkeys(inputs_of(bundle, tmp_path), str(scan))
+    inputs = [key for key in config(bundle, "inference") if key.endswith("_file") and key != "output_file"]
+    files = {"output_file": str(output), "ckpt_dir": str(run)} | dict.fromkeys(inputs, str(scan))
     workflow(bundle, "inference", "infer", **tiny_network(bundle), **files, block_size=16).run()
     fine, scale = open_volume(output), scale_of(bundle)
     assert fine.shape == (1, 20 * scale, 30 * scale)

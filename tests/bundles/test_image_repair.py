@@ -15,6 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from rockmonai.__main__ import main
 from rockmonai.bundle import export
+from rockmonai.errors import DataError, find_rock_error
 from rockmonai.volumes import BlockStore
 from tests.bundles.runs import BUNDLES, predict, tiny_evaluation, tiny_network, workflow, write_model, write_small_set
 
@@ -120,3 +121,15 @@ def test_export_measures_a_network_of_three_channels(tmp_path):
     assert export(bundle, **tiny_network("image_repair")).is_file()
     # Two levels: 3 * (2 ** 2 - 1).
     assert json.loads((bundle / "configs" / "metadata.json").read_text())["footprint"]["reach"] == [9, 9]
+
+
+def test_the_charge_of_another_scan_is_never_taken(model):
+    """Beside a scan without its partners nothing is guessed."""
+    write_scans(model)
+    with pytest.raises(Exception) as caught:
+        predict(
+            model / "sem.tif", model / "repaired.tif", model, bundle="image_repair", txm_file=str(model / "txm.tif")
+        )
+    error = find_rock_error(caught.value)
+    assert isinstance(error, DataError) and "pass it as --charge_file" in str(error)
+    assert not (model / "repaired.tif").exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import multiprocessing
 import os
 import random
@@ -20,7 +21,7 @@ import torch
 
 from rockmonai.handlers import newest_checkpoint, read_checkpoint
 from rockmonai.volumes import BlockStore
-from tests.bundles.runs import BUNDLES, predict, tiny, tiny_network, write_model
+from tests.bundles.runs import BUNDLES, predict, tiny, tiny_network, write_model, write_small_set
 
 # One after the other: processes that wait for each other do badly beside more of their kind.
 pytestmark = pytest.mark.xdist_group("processes")
@@ -97,6 +98,23 @@ def test_two_ranks_play_the_adversarial_game(small_set, tmp_path):
     run(small_set, tmp_path / "two", "--warmup_epochs", "0", config=both, launcher=launcher)
     assert (tmp_path / "two" / "model.pt").is_file()
     assert "adversarial_loss" in (tmp_path / "two" / "metrics.csv").read_text()
+
+
+def test_two_ranks_keep_the_same_running_statistics(tmp_path):
+    """Of batch norms, whose ranks see other patches; what is saved are the statistics that both validate with."""
+    configs, dataset = BUNDLES / "feedforward" / "configs", write_small_set(tmp_path / "set", "feedforward")
+    keep = f"$torch.save(@network_def.state_dict(), f'{tmp_path}/rank{{@train#trainer.state.rank}}.pt')"
+    (tmp_path / "kept.json").write_text(json.dumps({"run": ["$@train#trainer.run()", keep]}))
+    files = [str(path) for path in (configs / "train.json", configs / "multi_gpu_train.json", tmp_path / "kept.json")]
+    options = {**tiny("feedforward"), "epochs": 1, "dataset_dir": dataset, "output_dir": tmp_path / "two"}
+    flags = [part for key, value in options.items() for part in (f"--{key}", str(value))]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [*launcher, "-m", "monai.bundle", "run", "--config_file", str(files), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert done.returncode == 0, done.stderr
+    states = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    assert any("running_var" in name for name in states[0])
+    assert _equal(*states) and _equal(states[0], read_checkpoint(tmp_path / "two" / "model.pt"))
 
 
 @pytest.fixture

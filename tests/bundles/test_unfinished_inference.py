@@ -149,6 +149,12 @@ def test_a_copy_of_the_scan_elsewhere_continues_on_other_workers(scan, monkeypat
     assert "resuming: 8 of 30 blocks are there" in caplog.text
 
 
+def test_a_scan_is_not_replaced_by_its_own_prediction(scan):
+    before = scan.read_bytes()
+    code, text = refused(lambda: predict(scan, scan.parent / "." / scan.name, scan.parent, overwrite=True))
+    assert code == 5 and "is what is to be read" in text and scan.read_bytes() == before
+
+
 def test_an_existing_output_is_kept_unless_told_otherwise(scan):
     (scan.parent / "fine.tif").write_text("mine")
     code, text = refused(lambda: go(scan))

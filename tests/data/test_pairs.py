@@ -190,7 +190,7 @@ def test_missing_partner_is_named(tmp_path):
 
 def test_size_that_is_no_multiple(tmp_path):
     make(tmp_path, ["a"], image=(8, 8), label=(31, 32))
-    expect("31x32 is not 4 times the image of 8x8; crop the label to 32x32", str(tmp_path), scale=4)
+    expect("31 x 32 is not 4 times the image of 8 x 8; crop the label to 32 x 32", str(tmp_path), scale=4)
 
 
 def test_unlike_dtypes(tmp_path):
@@ -209,12 +209,12 @@ def test_nan_voxels(tmp_path):
 
 def test_smaller_than_the_patch(tmp_path):
     make(tmp_path, ["a"])
-    expect("16x16, smaller than a patch of 32x32", str(tmp_path), scale=2, patch_size=32)
+    expect("16 x 16, smaller than a patch of 32 x 32", str(tmp_path), scale=2, patch_size=32)
 
 
 def test_slice_for_a_3d_model(tmp_path):
     make(tmp_path, ["a"])
-    expect("one slice of 16x16 pixels, but the model is 3D", str(tmp_path), scale=2, spatial_dims=3)
+    expect("one slice of 16 x 16 pixels, but the model is 3D", str(tmp_path), scale=2, spatial_dims=3)
 
 
 def test_missing_split_lists_the_folder(tmp_path):
@@ -226,7 +226,7 @@ def test_slices_of_a_volume_need_as_many_on_both_sides(tmp_path):
     write(tmp_path / "train" / "image" / "a.tif", (4, 8, 8))
     write(tmp_path / "train" / "label" / "a.tif", (8, 16, 16))
     assert len(pairs(tmp_path, scale=2, spatial_dims=3)) == 1
-    expect("8x16x16 is not 2 times the image of 4x8x8; crop the label to 4x16x16", tmp_path, scale=2)
+    expect("8 x 16 x 16 is not 2 times the image of 4 x 8 x 8; crop the label to 4 x 16 x 16", tmp_path, scale=2)
 
 
 @pytest.mark.parametrize("key", ["image", "label"])
@@ -255,7 +255,7 @@ def test_masks_are_matched_and_checked_where_there_are_any(tmp_path):
     (record,) = pairs(tmp_path, **options)
     assert set(record) == {"name", "image", "label", "charge"}
     write(tmp_path / "train" / "charge" / "charge001.tif", (8, 16))
-    with pytest.raises(DataError, match="charge of 8x16"):
+    with pytest.raises(DataError, match="charge of 8 x 16"):
         pairs(tmp_path, **options)
     (tmp_path / "list.json").write_text('{"train": [{"label": "train/sem/sem001.tif"}]}')
     (record,) = pairs(tmp_path / "list.json", **options)
@@ -269,7 +269,7 @@ def test_masks_may_stand_for_the_label_that_is_made_of_them(tmp_path):
     options = {"folders": folders, "reference": "image"}
     (record,) = pairs(tmp_path, patch_size=16, **options)
     assert set(record) == {"name", *folders}
-    expect("sem/sem001.tif is 16x16, smaller than a patch of 32x32", tmp_path, patch_size=32, **options)
+    expect("sem/sem001.tif is 16 x 16, smaller than a patch of 32 x 32", tmp_path, patch_size=32, **options)
     listed = {key: f"train/{folder}/{folder}001.tif" for key, folder in folders.items()}
     (tmp_path / "list.json").write_text(json.dumps({"train": [listed]}))
     (record,) = pairs(tmp_path / "list.json", **options)
@@ -277,7 +277,9 @@ def test_masks_may_stand_for_the_label_that_is_made_of_them(tmp_path):
     (tmp_path / "list.json").write_text(json.dumps({"train": [{"lowdensity": "a.tif", "highdensity": "a.tif"}]}))
     expect("names no file for 'image'", tmp_path / "list.json", **options)
     write(tmp_path / "train" / "low" / "low001.tif", (8, 16))
-    expect("the image of 16x16 is not 1 times the lowdensity of 8x16; crop the image to 8x16", tmp_path, **options)
+    expect(
+        "the image of 16 x 16 is not 1 times the lowdensity of 8 x 16; crop the image to 8 x 16", tmp_path, **options
+    )
 
 
 def test_a_flat_folder_has_no_masks(tmp_path):

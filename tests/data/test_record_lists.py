@@ -72,10 +72,10 @@ def test_what_is_no_list_of_records(tmp_path, content, sentence):
     ],
 )
 def test_regions_that_do_not_fit(tmp_path, roi):
-    with pytest.raises(DataError, match=r"The region .* does not fit .*a\.tif of 8x16x16 voxels; give every axis its"):
+    with pytest.raises(DataError, match=r"The region .* does not fit .*a\.tif of 8 x 16 x 16 voxels; give every axis"):
         listed(tmp_path, {"train": [{"label": "a.tif", "roi": roi}]})
 
 
 def test_a_region_smaller_than_the_patch(tmp_path):
-    with pytest.raises(DataError, match=r"The roi of .*a\.tif is 2x16x16, smaller than a patch of 4x4x4"):
+    with pytest.raises(DataError, match=r"The roi of .*a\.tif is 2 x 16 x 16, smaller than a patch of 4 x 4 x 4"):
         listed(tmp_path, {"train": [{"label": "a.tif", "roi": [[0, 2], [0, 16], [0, 16]]}]})

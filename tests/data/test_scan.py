@@ -46,17 +46,24 @@ def test_beyond_the_far_faces_it_is_mirrored(scan, greys):
     assert np.array_equal(piece.numpy(), mirrored[:, 4:10, :, 8:14])
 
 
-@pytest.mark.parametrize("sides", [(3, 4, 5), (7, 2, 2), (100, 100, 100)])
+@pytest.mark.parametrize("sides", [(3, 4, 5), (7, 2, 2), (7, 9, 11)])
 def test_samples_lead_from_corner_to_corner(scan, sides):
     samples = scan.samples(50, sides)
-    expected = tuple(min(side, n) for side, n in zip(sides, scan.shape, strict=True))
-    assert all(sample.shape == (1, 1, *expected) for sample in samples)
+    assert all(sample.shape == (1, 1, *sides) for sample in samples)
     whole = scan.read(tuple(slice(0, n) for n in scan.shape))
-    z, y, x = expected
+    z, y, x = sides
     assert torch.equal(samples[0][0], whole[:, :z, :y, :x])
     assert torch.equal(samples[-1][0], whole[:, -z:, -y:, -x:])
     # Together they see every slice of the scan along its longest axis.
-    assert len(samples) == max(-(-n // side) for n, side in zip(scan.shape, expected, strict=True))
+    assert len(samples) == max(-(-n // side) for n, side in zip(scan.shape, sides, strict=True))
+
+
+def test_samples_of_more_than_the_scan_are_mirrored(scan):
+    samples = scan.samples(50, (3, 12, 16))
+    whole = scan.read(tuple(slice(0, n) for n in scan.shape)).numpy()
+    mirrored = np.pad(whole, ((0, 0), (0, 0), (0, 3), (0, 5)), "symmetric")
+    assert len(samples) == 3
+    assert np.array_equal(samples[0][0], mirrored[:, :3]) and np.array_equal(samples[-1][0], mirrored[:, -3:])
 
 
 def test_one_sample_is_in_the_middle(scan):
@@ -151,5 +158,15 @@ def test_a_region_is_a_scan_of_its_own(scan, greys, tmp_path):
     np.save(tmp_path / "cropped.npy", greys[2:6, :, 3:8])
     assert torch.equal(region.read(box), Scan(str(tmp_path / "cropped.npy"), scaled).read(box))
     for wrong in ([[0, 8], [0, 9], [0, 11]], [[3, 3], [0, 9], [0, 11]], [[0, 7], [0, 9]]):
-        with pytest.raises(DataError, match=r"region .* does not fit .*rock.tif of 7x9x11 voxels"):
+        with pytest.raises(DataError, match=r"region .* does not fit .*rock.tif of 7 x 9 x 11 voxels"):
             Scan(scan.path, scaled, region=wrong)
+
+
+def test_nan_outside_the_region_are_not_there(tmp_path):
+    grey = np.random.default_rng(0).random((4, 6, 8), np.float32)
+    grey[0], grey[2, 3, 4] = np.nan, np.nan
+    np.save(tmp_path / "rock.npy", grey)
+    scan = Scan(str(tmp_path / "rock.npy"), lambda record: record, region=[[1, 4], [0, 3], [0, 8]])
+    assert torch.equal(scan.read((slice(0, 3), slice(0, 3), slice(0, 8)))[0], torch.from_numpy(grey[1:, :3]))
+    with pytest.raises(DataError, match=r"1 NaN/Inf voxels, first at \(z, y, x\) = \(1, 3, 4\)"):
+        Scan(str(tmp_path / "rock.npy"), lambda record: record, region=[[1, 4], [0, 6], [0, 8]])

@@ -71,9 +71,15 @@ def test_files_are_held_out_from_the_end(tmp_path, count, holdout, sizes):
 @pytest.mark.parametrize(
     ("split", "sentence"),
     [
-        ("train", "train part .*scan.tif is 12x12x12, smaller .* 13x13x13; pass a smaller --patch_size or --holdout"),
-        ("validation", "validation part .* is 2x12x12, smaller .*; pass a smaller --patch_size or a larger --holdout"),
-        ("test", "test part .* is 2x12x12, smaller .*; pass a smaller --patch_size or a larger --holdout"),
+        (
+            "train",
+            "train part .*scan.tif is 12 x 12 x 12, smaller .*; pass a smaller --patch_size or --holdout",
+        ),
+        (
+            "validation",
+            "validation part .* is 2 x 12 x 12, smaller .*; pass a smaller .* or a larger --holdout",
+        ),
+        ("test", "test part .* is 2 x 12 x 12, smaller .*; pass a smaller --patch_size or a larger --holdout"),
     ],
 )
 def test_a_part_that_is_smaller_than_the_patch(tmp_path, split, sentence):
@@ -85,7 +91,7 @@ def test_a_part_that_is_smaller_than_the_patch(tmp_path, split, sentence):
 def test_a_2d_patch_needs_one_slice(tmp_path):
     scan = write(tmp_path / "scan.tif", (8, 12, 12))
     assert pairs(scan, "test", patch_size=12)[0]["roi"] == [[7, 8], [0, 12], [0, 12]]
-    with pytest.raises(DataError, match=r"validation part .* is 0x12x12"):
+    with pytest.raises(DataError, match=r"validation part .* is 0 x 12 x 12"):
         pairs(scan, "validation", scale=4, patch_size=12)
 
 

@@ -10,8 +10,9 @@ from rockmonai.handlers.original_results import MASKS, pictures
 IMAGE = torch.tensor([[[-1.0, -0.5, 0.5, 1.0, 1.5]]])
 
 
-def test_images_are_cut_to_bytes_and_masks_become_black_and_white():
-    record = {"image": IMAGE, "charge": torch.tensor([[[0, 1, 1, 0, 0]]], dtype=torch.uint8)}
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
+def test_images_are_cut_to_bytes_and_masks_become_black_and_white(dtype):
+    record = {"image": IMAGE, "charge": torch.tensor([[[0, 1, 1, 0, 0]]], dtype=dtype)}
     made = pictures(record, {"image": "txm"}, MASKS)
     assert set(made) == {"txm", "charge"}
     # (x + 1) / 2 * 255 without rounding: 63.75 and 191.25 lose their fractions.

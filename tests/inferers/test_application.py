@@ -9,8 +9,10 @@ from monai.transforms import Compose
 from rockmonai.data import Scan
 from rockmonai.errors import DataError, UsageError
 from rockmonai.inferers import Orthogonal, Slicewise, fit_for, footprint
+from rockmonai.inferers.executors import padding
+from rockmonai.networks import ResNetGenerator, UNetGenerator
 from rockmonai.transforms import ScaleGreyd
-from tests.inferers.networks import randomised, srresnet
+from tests.inferers.networks import by_blocks, distance, randomised, srresnet, tiling
 
 
 @pytest.fixture
@@ -55,6 +57,27 @@ def test_frozen_network_is_the_network_where_the_pieces_are_the_scan(scan_of):
     scan, network = scan_of(24, 20), randomised(UNet(2, 1, 1, (4, 8), (2,), norm="instance"))
     whole = scan.read((slice(0, 24), slice(0, 20)))[None]
     torch.testing.assert_close(fit_for(scan, network, 2)(whole), network(whole), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("network", [ResNetGenerator, UNetGenerator])
+@pytest.mark.parametrize(("shape", "slicewise"), [((150, 171), None), ((530, 61), None), ((3, 45, 67), "z")])
+@torch.no_grad()
+def test_scan_with_sides_that_the_network_does_not_accept(scan_of, network, shape, slicewise):
+    size = {"blocks": 1} if network is ResNetGenerator else {"levels": 3}
+    scan, network = scan_of(*shape), randomised(network(width=2, norm="instance", final=None, **size))
+    fitted = fit_for(scan, network, 2, slicewise)
+    frame = footprint(fitted, len(shape)).frame(shape)
+    whole = scan.read(tuple(slice(0, n) for n in frame))[None]
+    expected = fitted(whole)
+    cut = by_blocks(padding(fitted), whole, tiling(fitted, whole, (1, 32, 32)[-len(shape) :]))
+    assert distance(cut, expected) < 1e-4
+    if shape[-2] == 150:  # one sample, the whole
+        assert distance(expected, network(whole)) < 1e-3
+
+
+def test_samples_are_not_smaller_than_what_the_network_accepts(scan_of, caplog):
+    fit_for(scan_of(70, 20, 30), randomised(UNetGenerator(3, width=1, levels=6, norm="instance")), 3)
+    assert "pieces of 64 x 64 x 64 voxels" in caplog.text
 
 
 @pytest.mark.parametrize(("dims", "slicewise"), [(2, "w"), (2, ""), (3, "z")])

@@ -111,9 +111,28 @@ def test_a_region_that_no_image_has_leaves_the_metric_without_a_value(batches):
     assert math.isfinite(metrics["psnr"])
 
 
-def test_records_without_the_mask_are_told_where_it_comes_from(batches):
-    with pytest.raises(DataError, match="needs 'charge', which the records do not have"):
-        evaluate(batches, psnr_charge=PSNR(within="charge"))
+def test_records_without_the_mask_have_no_value(batches):
+    metrics = evaluate(batches, psnr_charge=PSNR(within="charge")).state.metrics
+    assert math.isnan(metrics["psnr_charge"]) and metrics["psnr"] > 0
+
+
+def test_what_is_judged_must_be_there(batches):
+    with pytest.raises(DataError, match="needs 'bicubic', which the records do not have"):
+        evaluate(batches, psnr_bicubic=PSNR(of="bicubic"))
+
+
+def test_images_are_judged_where_the_label_is(monkeypatch):
+    """A label is on the evaluator's device; what only the loader has seen, such as a mask, is not."""
+    devices = []
+
+    def function(pred, label, within):
+        devices.extend(tensor.device.type for tensor in (pred, label, within))
+        return torch.zeros(1)
+
+    monkeypatch.setattr("rockmonai.metrics.per_image._check_finite", lambda key, image: None)
+    image = torch.ones(1, 1, 4, 4)
+    PerImageMetric(function, within="mask").update([image, image.to("meta"), image])
+    assert devices == ["meta"] * 3
 
 
 def test_eight_bit_metrics_take_part_in_an_evaluation(batches):

@@ -12,6 +12,11 @@ LOW = torch.tensor([[[0, 1, 0, 1]]], dtype=torch.uint8)
 HIGH = torch.tensor([[[0, 0, 255, 255]]], dtype=torch.uint8)
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.bool, torch.float32])
+def test_masks_of_any_dtype_make_the_same_map(dtype):
+    assert torch.equal(class_map([LOW.to(dtype), HIGH.to(dtype)]), class_map([LOW, HIGH]))
+
+
 def test_the_later_mask_wins():
     record = MasksToClassesd(["low", "high"])({"low": LOW, "high": HIGH.numpy()})
     assert record["label"].tolist() == [[[0, 1, 2, 2]]]

@@ -61,3 +61,14 @@ def test_what_is_no_grey_volume_is_refused(tmp_path: Path, shape: tuple[int, ...
     with pytest.raises(OutputError, match=r"slices without an ending is a folder of grey slices.* such as \.tif"):
         create_volume(tmp_path / "slices", shape, "u1")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
+    write(tmp_path / "project", rock("u1"))
+    with create_volume(tmp_path / "project", (1, 2, 3, 4), "u1", overwrite=True) as volume:
+        volume[...] = np.uint8(7)
+    assert len(list((tmp_path / "project").iterdir())) == 2
+    (tmp_path / "project" / "thesis.docx").write_text("years")
+    with pytest.raises(OutputError, match=r"holds more than numbered slices \(thesis\.docx\) and is not replaced"):
+        create_volume(tmp_path / "project", (1, 2, 3, 4), "u1", overwrite=True)
+    assert (tmp_path / "project" / "thesis.docx").read_text() == "years"
