@@ -21,7 +21,12 @@ class LinearFilter(nn.Sequential):
 
     Shapes:
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [Z,] Y, X)``.
+
+    Attributes:
+        multiple: sides of images are multiples of this.
     """
+
+    multiple = 1
 
     def __init__(self, spatial_dims: int = 2, in_channels: int = 1, out_channels: int = 1, kernel: int = 15) -> None:
         super().__init__(same_convolution(spatial_dims, in_channels, out_channels, kernel, padding_mode="zeros"))
@@ -41,7 +46,12 @@ class GammaFilter(nn.Sequential):
 
     Shapes:
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [Z,] Y, X)``.
+
+    Attributes:
+        multiple: sides of images are multiples of this.
     """
+
+    multiple = 1
 
     def __init__(self, spatial_dims: int = 2, in_channels: int = 1, out_channels: int = 1, kernel: int = 15) -> None:
         super().__init__(Gamma(), LinearFilter(spatial_dims, in_channels, out_channels, kernel))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -199,6 +200,19 @@ def test_training_leaves_what_it_promises(trained):
     (key_metric,) = config(bundle, "train")["validate"]["key_metric"]
     assert all(float(row[key_metric]) > 0 for row in rows)
     assert json.loads((run / "config.json").read_text())["epochs"] == 2
+
+
+def test_a_resumed_training_ends_as_one_that_was_never_interrupted(trained, tmp_path):
+    bundle, dataset, run = trained
+    output = shutil.copytree(run, tmp_path / "run")
+    for late in [*output.glob("model*"), *sorted(output.glob("checkpoint_*.pt*"))[-2:]]:
+        late.unlink()
+    assert [path.name for path in output.glob("checkpoint_*.pt")] == ["checkpoint_00000003.pt"]
+    train(bundle, dataset, output, resume=True)
+    ends, expected = (torch.load(folder / "checkpoint_00000006.pt", weights_only=True) for folder in (output, run))
+    assert ends["trainer"]["iteration"] == 6
+    for name, weight in expected["network"].items():
+        assert torch.equal(ends["network"][name], weight), name
 
 
 def test_evaluation_scores_every_image(trained, tmp_path):

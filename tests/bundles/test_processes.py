@@ -103,7 +103,7 @@ def test_two_ranks_play_the_adversarial_game(small_set, tmp_path):
 def test_two_ranks_keep_the_same_running_statistics(tmp_path):
     """Of batch norms, whose ranks see other patches; what is saved are the statistics that both validate with."""
     configs, dataset = BUNDLES / "feedforward" / "configs", write_small_set(tmp_path / "set", "feedforward")
-    keep = f"$torch.save(@network_def.state_dict(), f'{tmp_path}/rank{{@train#trainer.state.rank}}.pt')"
+    keep = f"$torch.save(@network_def.state_dict(), '{tmp_path}/%d.pt' % @train#trainer.state.rank)"
     (tmp_path / "kept.json").write_text(json.dumps({"run": ["$@train#trainer.run()", keep]}))
     files = [str(path) for path in (configs / "train.json", configs / "multi_gpu_train.json", tmp_path / "kept.json")]
     options = {**tiny("feedforward"), "epochs": 1, "dataset_dir": dataset, "output_dir": tmp_path / "two"}
@@ -112,7 +112,7 @@ def test_two_ranks_keep_the_same_running_statistics(tmp_path):
     command = [*launcher, "-m", "monai.bundle", "run", "--config_file", str(files), *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stderr
-    states = [torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2)]
+    states = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
     assert any("running_var" in name for name in states[0])
     assert _equal(*states) and _equal(states[0], read_checkpoint(tmp_path / "two" / "model.pt"))
 
