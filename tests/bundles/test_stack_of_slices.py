@@ -74,10 +74,10 @@ def test_slices_that_are_there_are_kept(model, tmp_path):
     files = {"input_file": str(tmp_path / "txm"), "output_file": str(tmp_path / "sem"), "ckpt_dir": str(model[1])}
     options = tiny_network("pix2pix") | files | {"slicewise": "z", "num_workers": 0}
     (tmp_path / "sem").mkdir()
-    (tmp_path / "sem" / "mine.txt").write_text("mine")
+    (tmp_path / "sem" / "077.png").write_text("mine")
     with pytest.raises(Exception) as caught:
         workflow("pix2pix", "inference", "infer", **options).run()
     assert "sem exists: remove it" in str(find_rock_error(caught.value))
     workflow("pix2pix", "inference", "infer", **options, overwrite=True).run()
     assert open_volume(tmp_path / "sem").shape == (1, 12, 40, 56)
-    assert not (tmp_path / "sem" / "mine.txt").exists()
+    assert not (tmp_path / "sem" / "077.png").exists()
