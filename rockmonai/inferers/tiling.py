@@ -25,7 +25,7 @@ from rockmonai.inferers.memory import peak_bytes
 from rockmonai.inferers.pieces import Piece, UnknownLayer
 from rockmonai.transforms import GreyRange, output_limits
 from rockmonai.volumes import begun_with
-from rockmonai.volumes.blocks import Block, Box, cut, size_of
+from rockmonai.volumes.blocks import Block, Box, cut, in_words, size_of
 
 logger = logging.getLogger("rockmonai")
 
@@ -123,8 +123,8 @@ def tile(
     seen = footprint(network, scan.spatial_dims, scan.channels)
     if any(n < least for n, least in zip(seen.frame(scan.shape), seen.smallest, strict=True)):
         raise DataError(
-            f"{scan.path} has {' x '.join(map(str, scan.shape))} voxels and the model needs at least "
-            f"{' x '.join(map(str, seen.smallest))}: give it more slices, or a model of fewer dimensions."
+            f"{scan.path} has {in_words(scan.shape)} voxels and the model needs at least "
+            f"{in_words(seen.smallest)}: give it more slices, or a model of fewer dimensions."
         )
     calibrated = halo == "calibrated"
     half_level = _half_level(grey_range, scan.dtype, np.dtype(dtype or scan.dtype)) if calibrated else 0.0

@@ -46,7 +46,7 @@ class PerImageMetric(IgniteMetricHandler):
     def iteration_completed(self, engine: Engine) -> None:
         """Add the images that ``engine`` has just made, with what else it judges of the records it made them of."""
         columns = [_column(engine, key) for key in self.keys]
-        self.update(columns if self.within is None else [*columns, _masks(engine, self.within)])
+        self.update(columns if self.within is None else [*columns, _found(engine, self.within)])
 
     def update(self, output: Sequence[Iterable[torch.Tensor]]) -> None:  # type: ignore[override]
         """Add one iteration's images (and masks), batches or lists of single ones."""
@@ -92,19 +92,23 @@ def _check_finite(key: str, image: torch.Tensor) -> None:
 
 
 def _column(engine: Engine, key: str) -> list[torch.Tensor]:
-    """Return what an evaluator made, or else what it read, under ``key``, image by image."""
-    found = _masks(engine, key)
-    if None in found:
+    """Return what an evaluator made, or else what it read, under ``key``, image by image.
+
+    Raises:
+        DataError: there is no such thing for some image.
+    """
+    column = _found(engine, key)
+    if any(image is None for image in column):
         raise DataError(f"A metric needs '{key}', which the records do not have: name its folder in 'folders'.")
-    return found
+    return column
 
 
-def _masks(engine: Engine, key: str) -> list[Any]:
-    """Return the same, with None for the images of which there is no such thing."""
+def _found(engine: Engine, key: str) -> list[Any]:
+    """Return the same, with None for an image of which there is no such thing."""
     state: Any = engine.state
     for items in (state.output, state.batch):
         if isinstance(items, Mapping) and key in items:
             return list(items[key])
         if not isinstance(items, Mapping) and any(key in record for record in items):
             return [record.get(key) for record in items]
-    return [None] * len(state.output if not isinstance(state.output, Mapping) else next(iter(state.output.values())))
+    return [None] * len(state.output["pred"] if isinstance(state.output, Mapping) else state.output)

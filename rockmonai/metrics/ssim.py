@@ -10,6 +10,7 @@ from monai.metrics.regression import compute_ssim_and_cs
 from rockmonai.errors import DataError
 from rockmonai.metrics.per_image import PerImageMetric, check_same_shape
 from rockmonai.metrics.regions import check_region, mean_within
+from rockmonai.volumes.blocks import in_words
 
 WINDOW = 11
 SIGMA = 1.5
@@ -57,7 +58,7 @@ def windowed_ssim(
     shape = pred.shape[2:]
     if min(shape) < side:
         raise DataError(
-            f"SSIM looks through a window of {side} voxels a side, found an image of {' x '.join(map(str, shape))}: "
+            f"SSIM looks through a window of {side} voxels a side, found an image of {in_words(shape)}: "
             "judge larger images, or leave SSIM out."
         )
     dims = len(shape)
