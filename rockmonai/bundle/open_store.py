@@ -56,7 +56,7 @@ def open_store(
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
     if workflow is not None:
         check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
-    if Path(output_file).resolve() in {Path(path).resolve() for path in scan.paths}:
+    if Path(output_file).resolve() in {Path(path.partition("::")[0]).resolve() for path in scan.paths}:
         raise OutputError(f"{output_file} is what is to be read: choose another --output_file.")
     free = {*FREE_TO_CHANGE, *_COMPARED_OTHERWISE, *(key for key in config if key.endswith("_file"))}
     spacing = scan.spacing and tuple(size / factor for size, factor in zip(scan.spacing, tiling.scale, strict=True))

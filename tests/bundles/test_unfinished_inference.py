@@ -11,6 +11,7 @@ import shutil
 import signal
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import psutil
 import pytest
@@ -153,6 +154,15 @@ def test_a_scan_is_not_replaced_by_its_own_prediction(scan):
     before = scan.read_bytes()
     code, text = refused(lambda: predict(scan, scan.parent / "." / scan.name, scan.parent, overwrite=True))
     assert code == 5 and "is what is to be read" in text and scan.read_bytes() == before
+
+
+def test_a_data_set_is_not_replaced_by_its_own_prediction(scan):
+    file = scan.with_suffix(".h5")
+    with h5py.File(file, "w") as content:
+        content["rock"] = tifffile.imread(scan)
+    before = file.read_bytes()
+    code, text = refused(lambda: predict(f"{file}::rock", file, scan.parent, overwrite=True))
+    assert code == 5 and "is what is to be read" in text and file.read_bytes() == before
 
 
 def test_an_existing_output_is_kept_unless_told_otherwise(scan):
