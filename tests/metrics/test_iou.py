@@ -7,8 +7,8 @@ import torch
 from monai.metrics import compute_iou
 from monai.networks import one_hot
 
-from rockmonai.errors import DataError
-from rockmonai.metrics import iou
+from rockmonai.errors import DataError, UsageError
+from rockmonai.metrics import IoU, iou
 
 PRED = torch.tensor([[[[0, 0, 1, 1]]], [[[0, 0, 0, 2]]]])
 LABEL = torch.tensor([[[[0, 1, 1, 1]]], [[[0, 0, 0, 0]]]])
@@ -36,3 +36,25 @@ def test_the_mean_is_that_of_the_classes_that_are_there():
 def test_logits_are_no_classes():
     with pytest.raises(DataError, match=r"found \(1, 3, 4, 4\): take the argmax"):
         iou(torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4))
+
+
+def test_a_class_that_is_nowhere_can_count_as_one():
+    torch.testing.assert_close(iou(PRED, LABEL, 1, absent="one"), torch.tensor([2 / 3, 1.0]))
+    # Classes 2 and 3 are nowhere in the first pair, 1 and 3 nowhere in the second.
+    expected = torch.tensor([(1 / 2 + 2 / 3 + 1 + 1) / 4, (3 / 4 + 1 + 0 + 1) / 4])
+    torch.testing.assert_close(iou(PRED, LABEL, absent="one", classes=4), expected)
+
+
+def test_how_many_classes_there_are_matters_only_to_the_absent():
+    torch.testing.assert_close(iou(PRED, LABEL, classes=4), iou(PRED, LABEL))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({"absent": "one"}, "set 'classes'"), ({"absent": "skp"}, "did you mean 'skip'")],
+)
+def test_refuses_what_it_cannot_average(options, words):
+    with pytest.raises(UsageError, match=words):
+        iou(PRED, LABEL, **options)
+    with pytest.raises(UsageError, match=words):
+        IoU(**options)
