@@ -15,7 +15,7 @@ from rockmonai.volumes.changes import changes
 CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
 TRAINING = ("metrics.csv", "previews/epoch_*.png")
 LOGS = "events.out.tfevents.*"
-EVALUATION = ("scores.*", "previews/test_*.png")
+EVALUATION = ("scores.*", "confusion.csv", "previews/test_*.png", "classes/*.tif", "colours/*.tif", "uncertainty/*.tif")
 
 # Keys that a resumed run may change: they say where or how fast it runs, not what it computes.
 FREE_TO_CHANGE = ("resume", "overwrite", "num_workers", "device", "output_dir", "ckpt_dir", "bundle_root", "_meta_")

@@ -16,7 +16,7 @@ from rockmonai.bundle.claim import FREE_TO_CHANGE
 from rockmonai.bundle.export import check_described
 from rockmonai.bundle.running import running_workflow
 from rockmonai.data.scan import Scan
-from rockmonai.errors import OutputError
+from rockmonai.errors import OutputError, UsageError
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.volumes import BlockStore, sha256_of
 from rockmonai.volumes.blocks import in_words
@@ -27,31 +27,41 @@ logger = logging.getLogger("rockmonai")
 # their content, the blocks as they are, however they came about.
 _COMPARED_OTHERWISE = ("ckpt_path", "dataset_dir", "block_size", "halo")
 
+# What may stand beside a map of classes, and its channels.
+_BESIDE = {"uncertainty": 1, "colours": 3}
+
 
 def open_store(
-    output_file: str,
+    output_file: str | None,
     scan: Scan,
     tiling: Tiling,
     weights: str,
     dtype: str | None = None,
     overwrite: bool = False,
     classes: bool = False,
-) -> BlockStore:
+    beside: str | None = None,
+) -> BlockStore | None:
     """Return the store that the blocks of ``scan`` are written to, and print what is about to be done.
 
     Args:
-        output_file: the final name; its suffix chooses the format.
+        output_file: the final name; its suffix chooses the format. None for a store that is not wanted.
         scan: what is read.
         tiling: its blocks.
         weights: file of the network's weights; a run that was begun with others is not continued.
-        dtype: of the output; None for that of the scan.
+        dtype: of the output; None for that of the scan, or for bytes ``beside`` classes.
         overwrite: replace an existing output, and forget an unfinished one.
         classes: the network tells a logit for each class, and the output holds the number of the greatest.
+        beside: what the output holds beside another one of classes: ``"uncertainty"`` or ``"colours"``.
 
     Raises:
+        UsageError: ``beside`` is neither.
         OutputError: the output exists, is being written by another process, or cannot be.
         ModelError: an unfinished output was begun with another scan, other weights or another config.
     """
+    if output_file is None:
+        return None
+    if beside is not None and beside not in _BESIDE:
+        raise UsageError(f"beside is {beside!r}; use {' or '.join(map(repr, _BESIDE))}.")
     workflow = running_workflow()
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
     if workflow is not None:
@@ -65,8 +75,8 @@ def open_store(
         dist.barrier()
     store = BlockStore(
         output_file,
-        (1 if classes else tiling.footprint.channels, *tiling.output_shape),
-        np.dtype(dtype or scan.dtype),
+        (1 if classes else _BESIDE.get(beside or "", tiling.footprint.channels), *tiling.output_shape),
+        np.dtype(dtype or ("uint8" if beside else scan.dtype)),
         spacing,
         [min(n * s, whole) for n, s, whole in zip(tiling.size, tiling.scale, tiling.output_shape, strict=True)],
         {
@@ -78,9 +88,14 @@ def open_store(
         overwrite,
         rank,
         classes,
+        colour=beside == "colours",
+        names=scan.slices if tiling.scale[0] == 1 else None,
     )
     if rank == 0:
-        _tell(store, scan, tiling, spacing)
+        if beside is None:
+            _tell(store, scan, tiling, spacing)
+        else:
+            _tell_beside(store, beside, len(tiling.blocks))
         if dist.is_initialized():
             dist.barrier()
     return store
@@ -99,6 +114,14 @@ def _tell(store: BlockStore, scan: Scan, tiling: Tiling, spacing: Sequence[float
     logger.info(
         f"{left} block{'s' * (left != 1)} of {in_words(tiling.size)} voxels, {_widths(tiling.halo)} more on each side; "
         f"memory of the layers: {layers}; disk: about {_bytes(store.bytes_needed)} of {free} free"
+    )
+
+
+def _tell_beside(store: BlockStore, beside: str, blocks: int) -> None:
+    left = blocks - len(store.done)
+    logger.info(
+        f"beside it {store.path} ({beside}, {store.dtype}): {left} block{'s' * (left != 1)}; "
+        f"disk: about {_bytes(store.bytes_needed)}"
     )
 
 

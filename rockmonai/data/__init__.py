@@ -1,6 +1,7 @@
 """What networks are given: pairs and patches to learn from, the blocks of a scan, and a sample rock to begin with."""
 
 from rockmonai.data.block_dataset import BlockDataset, BlockLoader
+from rockmonai.data.class_counts import class_counts
 from rockmonai.data.keyed import keyed_seed, seed_torch
 from rockmonai.data.layouts import find_records
 from rockmonai.data.pairs import pairs
@@ -8,6 +9,7 @@ from rockmonai.data.partner import partner
 from rockmonai.data.patches import PatchDataset, PatchLoader
 from rockmonai.data.sample_rock import sample_rock, sample_shale
 from rockmonai.data.scan import Scan
+from rockmonai.data.tiles import tiles
 
 __all__ = [
     "BlockDataset",
@@ -15,6 +17,7 @@ __all__ = [
     "PatchDataset",
     "PatchLoader",
     "Scan",
+    "class_counts",
     "find_records",
     "keyed_seed",
     "pairs",
@@ -22,4 +25,5 @@ __all__ = [
     "sample_rock",
     "sample_shale",
     "seed_torch",
+    "tiles",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from rockmonai.data.regions import by_slice, place
 from rockmonai.errors import DataError, UsageError
 from rockmonai.volumes import Volume, check_finite, open_volume
 from rockmonai.volumes.blocks import in_words
+from rockmonai.volumes.colour import Grey, grey_of
 
 logger = logging.getLogger("rockmonai")
 
@@ -28,6 +29,9 @@ def pairs(
     holdout: float = 0.25,
     masks: Mapping[str, str] | None = None,
     reference: str = "label",
+    grey: Grey | Mapping[Hashable, Grey] = "strict",
+    info_bar: int = 0,
+    fold: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the records of one split, each a mapping of key to path, after checking every file.
 
@@ -44,6 +48,12 @@ def pairs(
         masks: folder name of each further key that a data set may have or lack, such as ``charge``.
         reference: key whose voxels sizes, regions and patches are counted in; ``"image"`` where the label is yet to be
             made of masks, which are then keys of ``folders`` (see :class:`rockmonai.transforms.MasksToClassesd`).
+        grey: what becomes of colours, as :class:`rockmonai.transforms.OpenVolumed` is told: one word, or one for each
+            key. Where it is ``"keep"``, three channels pass as well as one.
+        info_bar: rows at the bottom of every image (not of volumes) that are not looked at.
+        fold: number of the image that is left out, counted from 0 through the training, validation and test images: it
+            is the validation and the test split, all others train. Nothing may then be selected by the validation
+            score, neither a checkpoint nor a learning rate: it is the score of the test. ``None`` for the given splits.
 
     Returns:
         Records with the keys of ``folders``, those of the ``masks`` that are there, ``name``, and ``roi``
@@ -51,35 +61,37 @@ def pairs(
 
     Raises:
         DataError: for the first thing that would spoil a training: no files, a missing partner, sizes or dtypes that do
-            not fit, several channels, a region outside its volume or smaller than the patch, NaN voxels.
+            not fit, several channels, a region outside its volume or smaller than the patch, NaN voxels, an info bar
+            as high as the image, a fold that there is not.
         UsageError: for a split, a holdout or folders that cannot be.
     """
     folders = {"image": "image", "label": "label"} if folders is None else dict(folders)
     needed = dict.fromkeys(("image", reference))
     if not needed.keys() <= folders.keys():
-        wanted = " and ".join(f"'{key}'" for key in needed)
-        raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs {wanted}.")
+        both = " and ".join(f"'{key}'" for key in needed)
+        raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs {both}.")
     records: list[dict[str, Any]] = []
     first: dict[str, tuple[np.dtype, str]] = {}
-    finite: set[str] = set()
-    found = find_records(str(dataset_dir), split, folders | dict(masks or {}), holdout, spatial_dims, masks or ())
+    finite: set[tuple[str, Grey]] = set()
+    wanted = folders | dict(masks or {})
+    found = find_records(str(dataset_dir), split, wanted, holdout, spatial_dims, masks or (), fold)
     equal = 0
     for record in found:
-        keys = [key for key in (*folders, *(masks or ())) if key in record]
-        opened = {path: open_volume(path) for path in dict.fromkeys(record[key] for key in keys)}
-        label = opened[record[reference]]
+        seen = {key: (record[key], grey_of(grey, key)) for key in wanted if key in record}
+        opened = {(path, word): open_volume(path, grey=word) for path, word in dict.fromkeys(seen.values())}
+        label = opened[seen[reference]]
         _check_dims(label, spatial_dims)
-        record = place(record, label.spatial_shape, split, scale, spatial_dims, patch_size, reference)
-        for key in keys:
-            volume = opened[record[key]]
+        record = place(record, label.spatial_shape, split, scale, spatial_dims, patch_size, reference, info_bar)
+        for key, (_, word) in seen.items():
+            volume = opened[seen[key]]
             _check_size(record["name"], key, volume, reference, label, scale, spatial_dims)
-            _check_grey(record["name"], key, volume, first)
-        for path, volume in opened.items():
-            if path not in finite:
+            _check_grey(record["name"], key, volume, first, (1, 3) if word == "keep" else (1,))
+        for way, volume in opened.items():
+            if way not in finite:
                 check_finite(volume)
             volume.close()
         finite |= opened.keys()
-        equal += opened[record["image"]].spatial_shape == label.spatial_shape
+        equal += opened[seen["image"]].spatial_shape == label.spatial_shape
         slicewise = patch_size is None and label.spatial_dims > spatial_dims
         records += by_slice(record, label.spatial_shape) if slicewise else [record]
     if scale > 1 and equal:
@@ -112,8 +124,10 @@ def _check_size(
         )
 
 
-def _check_grey(name: str, key: str, volume: Volume, first: dict[str, tuple[np.dtype, str]]) -> None:
-    if key in ("image", "label") and volume.channels != 1:
+def _check_grey(
+    name: str, key: str, volume: Volume, first: dict[str, tuple[np.dtype, str]], channels: tuple[int, ...]
+) -> None:
+    if key in ("image", "label") and volume.channels not in channels:
         raise DataError(f"{volume.path} has {volume.channels} channels, the model expects 1; give it one channel.")
     dtype, its_name = first.setdefault(key, (volume.dtype, name))
     if volume.dtype != dtype:

@@ -12,6 +12,19 @@ from rockmonai.errors import DataError
 from rockmonai.volumes import stem_of
 
 
+def listed_splits(file: Path) -> list[str]:
+    """Return the splits that ``file`` has records for.
+
+    Raises:
+        DataError: the file is no JSON of this form, or has records for none.
+    """
+    content = _content(file)
+    found = [split for split, names in SPLITS.items() if any(content.get(name) for name in names)]
+    if not found:
+        raise DataError(f"{file} lists no records of {', '.join(SPLITS)}; it has {', '.join(content) or 'no lists'}.")
+    return found
+
+
 def read_list(
     file: Path, split: str, folders: Mapping[str, str], optional: Collection[str] = ()
 ) -> list[dict[str, Any]]:
@@ -29,12 +42,7 @@ def read_list(
     Raises:
         DataError: the file is no JSON of this form, or has nothing for the split.
     """
-    try:
-        content = json.loads(file.read_text())
-    except ValueError as error:
-        raise DataError(f"{file} is not JSON ({error}); mend it there.") from error
-    if not isinstance(content, dict):
-        raise DataError(f"{file} holds a {type(content).__name__}; write an object of lists, {{'train': [...], ...}}.")
+    content = _content(file)
     listed = next((content[name] for name in SPLITS[split] if name in content), None)
     if not listed:
         raise DataError(f"{file} lists no '{split}' records; it has {', '.join(content) or 'no lists'}.")
@@ -44,6 +52,16 @@ def read_list(
         _record(entry, f"Record {number} of '{split}' in {file}", file.parent, folders, optional)
         for number, entry in enumerate(listed, start=1)
     ]
+
+
+def _content(file: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(file.read_text())
+    except ValueError as error:
+        raise DataError(f"{file} is not JSON ({error}); mend it there.") from error
+    if not isinstance(content, dict):
+        raise DataError(f"{file} holds a {type(content).__name__}; write an object of lists, {{'train': [...], ...}}.")
+    return content
 
 
 def _record(

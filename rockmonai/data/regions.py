@@ -1,4 +1,4 @@
-"""Parts of one volume: the share of a split, the region that a list names, the slices of a 2D model."""
+"""Parts of one volume: the share of a split, a listed region, what is above an info bar, the slices of a 2D model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ def place(
     spatial_dims: int,
     patch_size: int | Sequence[int] | None,
     reference: str = "label",
+    info_bar: int = 0,
 ) -> dict[str, Any]:
-    """Return the record with its ``share`` turned into a ``roi``, checked to hold a patch.
+    """Return the record with its ``share`` turned into a ``roi`` above the info bar, checked to hold a patch.
 
     Args:
         record: with its file under ``reference``, and a ``share``, a ``roi`` or neither.
@@ -33,17 +34,24 @@ def place(
         spatial_dims: 2 or 3, as the model has them; a 2D patch of a volume is one slice thick.
         patch_size: length of a patch in voxels of the reference; ``None`` asks for a single voxel.
         reference: key with the finest voxels.
+        info_bar: rows at the bottom of an image that belong to no region (see :func:`above_bar`).
 
     Raises:
         DataError: the region is not inside the volume, or smaller than the patch.
     """
     record, what, more = dict(record), record[reference], ""
+    above = above_bar(shape, info_bar, what)
     if "share" in record:
-        record["roi"] = cut_share(shape, record.pop("share"), scale)
+        record["roi"] = cut_share(above, record.pop("share"), scale)
         what, more = f"The {split} part of {what}", " or --holdout" if split == "train" else " or a larger --holdout"
     elif "roi" in record:
         check_region(record["roi"], shape, what)
+        record["roi"] = [
+            [start, max(start, min(stop, n))] for (start, stop), n in zip(record["roi"], above, strict=True)
+        ]
         what = f"The roi of {what}"
+    elif above != tuple(shape):
+        record["roi"] = _whole(above)
     extent = [stop - start for start, stop in record.get("roi") or _whole(shape)]
     patch = tuple(patch_size) if isinstance(patch_size, Sequence) else (patch_size or 1,) * spatial_dims
     needed = (1,) * (len(extent) - len(patch)) + patch
@@ -53,6 +61,27 @@ def place(
             f"--patch_size{more}."
         )
     return record
+
+
+def above_bar(shape: Sequence[int], info_bar: int, name: str) -> tuple[int, ...]:
+    """Return the shape of what lies above the bar that a microscope writes its settings into; volumes have none.
+
+    Args:
+        shape: spatial shape.
+        info_bar: height of the bar at the bottom of an image, in rows.
+        name: the file, for the message.
+
+    Raises:
+        DataError: nothing would be left.
+    """
+    if len(shape) > 2:
+        return tuple(shape)
+    if not 0 <= info_bar < shape[0]:
+        raise DataError(
+            f"{name} has {shape[0]} rows, of which an info bar of {info_bar} leaves no image; pass the height of its "
+            "bar as --info_bar, 0 for none."
+        )
+    return (shape[0] - info_bar, *shape[1:])
 
 
 def cut_share(shape: Sequence[int], share: tuple[float, float], scale: int) -> Region:

@@ -22,6 +22,9 @@ SPACING = 2.0
 _SPLITS = {2: {"train": (8, 384), "validation": (2, 384), "test": (2, 384)}}
 _SPLITS[3] = {"train": (2, 128), "validation": (1, 96), "test": (1, 96)}
 _GRAIN_SIZE = {2: 40.0, 3: 32.0}
+_SHALE_SPACING = 0.01
+_SHALE_SHAPE = {2: (384, 512), 3: (80, 80, 80)}
+_SHALE_SPLITS = {2: {"train": 4, "test": 2}, 3: {"train": 3, "test": 1}}
 
 
 def sample_rock(spatial_dims: int = 2, scale: int = 4, seed: int = 0, directory: str | None = None) -> str:
@@ -44,10 +47,7 @@ def sample_rock(spatial_dims: int = 2, scale: int = 4, seed: int = 0, directory:
         UsageError: ``spatial_dims``, ``scale`` or ``seed`` is out of range.
         OutputError: the folder cannot be written.
     """
-    if spatial_dims not in _SPLITS:
-        raise UsageError(
-            f"the sample rock has 2 or 3 spatial dimensions, not {spatial_dims}: set spatial_dims to 2 or 3"
-        )
+    _check_dims("the sample rock", spatial_dims)
     if not isinstance(scale, int) or not 1 <= scale <= 16:
         raise UsageError(f"the sample rock needs a whole scale from 1 to 16, not {scale}: set scale to 2 or 4")
 
@@ -64,29 +64,38 @@ def sample_rock(spatial_dims: int = 2, scale: int = 4, seed: int = 0, directory:
     return _make_once(f"sample_rock-v{_VERSION}-{spatial_dims}d-x{scale}", title, seed, fill, directory)
 
 
-def sample_shale(seed: int = 0, directory: str | None = None) -> str:
+def sample_shale(spatial_dims: int = 2, seed: int = 0, directory: str | None = None) -> str:
     """Return the folder of a synthetic shale's segmentation data set, which is made if it is not there yet.
 
-    The folder holds ``{train,test}/{images,labels}/N.tif``, 4 + 2 uint8 images of 384 by 512 pixels of 10 nm; a
-    label is a class index: 0 mineral, 1 organic matter, 2 pore, 3 clay.
+    The folder holds ``{train,test}/{images,labels}/N.tif``, uint8, a voxel is 10 nm wide; a label is a class index:
+    0 mineral, 1 organic matter, 2 pore, 3 clay. 2D: 4 + 2 images of 384 by 512. 3D: 3 + 1 volumes of 80³.
 
     Args:
+        spatial_dims: 2 or 3.
         seed: another seed gives another shale.
         directory: where sample data sets are kept; default ``$ROCKMONAI_CACHE``, else ``~/.cache/rockmonai``.
 
     Raises:
-        UsageError: ``seed`` is negative.
+        UsageError: ``spatial_dims`` or ``seed`` is out of range.
         OutputError: the folder cannot be written.
     """
+    _check_dims("the sample shale", spatial_dims)
 
     def fill(folder: Path) -> None:
-        for split_index, (split, count) in enumerate({"train": 4, "test": 2}.items()):
+        for split_index, (split, count) in enumerate(_SHALE_SPLITS[spatial_dims].items()):
             for index in range(count):
-                rock = shale((384, 512), (seed, split_index, index))
-                _write(folder / split / "images" / f"{index + 1}.tif", _to_uint8(rock["grey"]), 0.01)
-                _write(folder / split / "labels" / f"{index + 1}.tif", rock["semantic"], 0.01)
+                rock = shale(_SHALE_SHAPE[spatial_dims], (seed, split_index, index))
+                name = f"{index + 1}.tif"
+                _write(folder / split / "images" / name, _to_uint8(rock["grey"]), _SHALE_SPACING)
+                _write(folder / split / "labels" / name, rock["semantic"], _SHALE_SPACING)
 
-    return _make_once(f"sample_shale-v{_VERSION}", "the sample shale", seed, fill, directory)
+    title = f"the sample shale ({spatial_dims}D)"
+    return _make_once(f"sample_shale-v{_VERSION}-{spatial_dims}d", title, seed, fill, directory)
+
+
+def _check_dims(title: str, spatial_dims: int) -> None:
+    if spatial_dims not in (2, 3):
+        raise UsageError(f"{title} has 2 or 3 spatial dimensions, not {spatial_dims}: set spatial_dims to 2 or 3")
 
 
 def _scan(shape: tuple[int, ...], scale: int, seed: tuple[int, ...]) -> dict[str, NDArray[np.uint8]]:

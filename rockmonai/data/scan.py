@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from rockmonai.data.regions import Cropped, check_region
+from rockmonai.data.regions import Cropped, above_bar, check_region
 from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
 from rockmonai.volumes import Volume, check_finite, check_unchanged, fingerprint, open_volume, stem_of
 from rockmonai.volumes.blocks import Box, in_words, size_of
+from rockmonai.volumes.colour import Grey
 from rockmonai.volumes.finite import finite_median, not_finite
+from rockmonai.volumes.folder import slice_names
 
 logger = logging.getLogger("rockmonai")
 
@@ -32,6 +34,8 @@ class Scan:
         nan: ``"refuse"`` a scan with voxels that are NaN or infinite, or ``"fill"`` them with the median of the others.
         region: first voxel and end (exclusive) along (z,) y, x of what is looked at; None for all. What lies outside
             is not there: the faces of the region are those of the scan.
+        grey: what becomes of colours (see :func:`rockmonai.volumes.open_volume`).
+        info_bar: rows at the bottom of an image that are not there either; a region lies above them.
 
     Attributes:
         path: of the first one.
@@ -40,10 +44,11 @@ class Scan:
         channels: of the transformed scan.
         dtype: of the greys on disk.
         spacing: micrometres along (z,) y, x; None where unknown.
+        slices: their names, where the scan is a folder of them; else None.
 
     Raises:
-        DataError: if it cannot be read, holds NaN that are not to be filled, has no such region, or the shapes of
-            several differ.
+        DataError: if it cannot be read, holds NaN that are not to be filled, has no such region or nothing above the
+            info bar, or the shapes of several differ.
         UsageError: if ``nan`` is neither.
     """
 
@@ -53,20 +58,24 @@ class Scan:
         transform: Callable[[dict], dict],
         nan: str = "refuse",
         region: Sequence[Sequence[int]] | None = None,
+        grey: Grey = "strict",
+        info_bar: int = 0,
     ) -> None:
         if nan not in ("refuse", "fill"):
             raise UsageError(f"nan is {nan!r}; use 'refuse' or 'fill'{did_you_mean(nan, ('refuse', 'fill'))}.")
         self.transform = transform
         self._paths = {"image": path} if isinstance(path, str) else dict(path)
-        volumes = {key: open_volume(one) for key, one in self._paths.items()}
+        volumes = {key: open_volume(one, grey=grey) for key, one in self._paths.items()}
         self.path, first = next(iter(self._paths.values())), next(iter(volumes.values()))
         for volume in volumes.values():
             _check_same_shape(volume, first)
         self.name, self.dtype, self.spacing = stem_of(self.path), first.dtype, first.spacing
+        above = above_bar(first.spatial_shape, info_bar, self.path)
         if region is not None:
-            check_region(region, first.spatial_shape, self.path)
-        spans = [[0, n] for n in first.spatial_shape] if region is None else [list(span) for span in region]
+            check_region(region, above, self.path)
+        spans = [[0, n] for n in above] if region is None else [list(span) for span in region]
         self.shape = tuple(stop - start for start, stop in spans)
+        self.slices = (slice_names(self.path) or [])[slice(*spans[0])] or None
         self._volumes = {key: Cropped(volume, spans) for key, volume in volumes.items()}
         self._fill = {key: _filling(volume) if nan == "fill" else None for key, volume in self._volumes.items()}
         if nan == "refuse":

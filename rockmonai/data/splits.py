@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rockmonai.errors import UsageError, did_you_mean
+from rockmonai.errors import DataError, UsageError, did_you_mean
+
+Records = list[dict[str, Any]]
 
 SPLITS = {
     "train": ("train", "training"),
@@ -27,21 +31,56 @@ def check_split(split: str, holdout: float) -> None:
         )
 
 
-def hold_out(records: list[dict[str, Any]], split: str, holdout: float) -> list[dict[str, Any]]:
-    """Return the records of one split of a data set that has none; no voxel is in two of them.
+def hold_out(records: Records, split: str, holdout: float, kept: Sequence[str] = ("validation", "test")) -> Records:
+    """Return the records of one split of a data set that lacks some; no voxel is in two of them.
 
-    From three records on, the last ``holdout`` of them, at least two, are kept from training: the first half validates,
-    the second half tests. Of two records, the first trains and the halves of the second validate and test. A single one
-    is cut in three, so that ``holdout / 2`` validates and as much tests. A record of which a split uses a part only
-    says so as ``share``: where the part begins and ends along the first axis, from 0 to 1.
+    The last ``holdout`` of the records, at least one for each split of ``kept``, are kept from training and divided
+    among these. Where two splits are kept from two records, the first trains and the halves of the second validate and
+    test. A single record is cut, so that ``holdout`` of it is kept. A record of which a split uses a part only says so
+    as ``share``: where the part begins and ends along the first axis, from 0 to 1.
+
+    Args:
+        records: all that there are.
+        split: ``"train"`` or one of ``kept``.
+        holdout: share that is kept from training, between 0 and 1.
+        kept: the splits that the data set does not have.
     """
-    count, border = len(records), 1 - holdout / 2
+    count, parts = len(records), len(kept)
+    whole = min(max(parts, round(count * holdout)), count - 1)
+    if split not in kept:
+        return records[: count - whole] if whole else [{**records[0], "share": (0, 1 - holdout)}]
+    part = kept.index(split)
+    if whole >= parts:
+        first = count - whole
+        return records[first + whole * part // parts : first + whole * (part + 1) // parts]
+    cut = 1.0 if whole else holdout
+    return [{**records[-1], "share": tuple(1 - cut * (parts - n) / parts for n in (part, part + 1))}]
+
+
+def leave_one_out(given: Mapping[str, Records], split: str, fold: int) -> Records:
+    """Return all records but one for training, and that one for validation and test.
+
+    Args:
+        given: records of every split that the data set has. Where two of them have the same name in different splits,
+            all names begin with their split.
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        fold: number of the record that is left out, counted from 0 through all splits.
+
+    Raises:
+        DataError: there is no such record, or no other one.
+    """
+    names = Counter(record["name"] for records in given.values() for record in records)
+    alike = len(given) > 1 and max(names.values()) > 1
+    everything = [
+        {**record, "name": f"{part}_{record['name']}"} if alike else record
+        for part, records in given.items()
+        for record in records
+    ]
+    count = len(everything)
     if count == 1:
-        share = {"train": (0, 1 - holdout), "validation": (1 - holdout, border), "test": (border, 1)}
-        return [{**records[0], "share": share[split]}]
-    if count == 2:
-        half = {"validation": (0, 0.5), "test": (0.5, 1)}
-        return [{**records[1], "share": half[split]}] if split in half else records[:1]
-    first = count - min(max(2, round(count * holdout)), count - 1)
-    middle = (first + count) // 2
-    return {"train": records[:first], "validation": records[first:middle], "test": records[middle:]}[split]
+        raise DataError("The data set has 1 image, which leaves none to train on: leave --fold out to cut it in parts.")
+    if fold not in range(count):
+        raise DataError(
+            f"There is no image number {fold} to leave out of {count}: pass a --fold from 0 to {count - 1}."
+        )
+    return everything[:fold] + everything[fold + 1 :] if split == "train" else [everything[fold]]

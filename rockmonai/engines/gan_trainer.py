@@ -27,7 +27,8 @@ class GANTrainer(Trainer):
 
     In every iteration the generator predicts once; the discriminator learns to tell this prediction from the label,
     then the generator learns from the same prediction. The reals are the labels. ``state.output`` holds ``image``,
-    ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, times its weight, as numbers.
+    ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, times its weight, as numbers. A network
+    that learns in several ways at once returns a mapping, with ``pred`` and whatever else the loss terms compare.
     Ranks that train together share the running statistics of their batch norms after every iteration, so that all
     validate the same network, and the one that saves it saves them.
 
@@ -41,7 +42,8 @@ class GANTrainer(Trainer):
         discriminator: maps an image to logits; None trains the generator by ``losses`` alone.
         d_optimizer: the discriminator's optimiser.
         adversarial: vanilla, lsgan or wgangp, with its weight and label smoothing.
-        warmup_epochs: epochs at the start in which only ``losses`` count and the discriminator rests.
+        warmup_epochs: epochs at the start in which only ``losses`` count and the discriminator rests; without one,
+            those in which a part of the network rests (see :class:`rockmonai.handlers.Stacking`).
         d_steps: discriminator steps for each step of the generator, which learns in every ``d_steps``-th iteration.
         conditional: show the discriminator the input image beside the prediction or label, as further channels.
         gradient_penalty_weight: weight of the gradient penalty; 10 is usual with wgangp, 0 leaves it out.
@@ -120,10 +122,11 @@ class GANTrainer(Trainer):
 
     @property
     def phase(self) -> str:
-        """``"pixel"`` where no discriminator ever joins, else ``"warmup"`` until it does, then ``"adversarial"``."""
-        if self.discriminator is None or self.warmup_epochs >= self.state.max_epochs:
-            return "pixel"
-        return "warmup" if self.state.epoch <= self.warmup_epochs else "adversarial"
+        """``"warmup"`` in the epochs that others follow, then ``"adversarial"``, or ``"pixel"`` where nothing joins."""
+        if self.state.epoch <= self.warmup_epochs < self.state.max_epochs:
+            return "warmup"
+        never = self.discriminator is None or self.warmup_epochs >= self.state.max_epochs
+        return "pixel" if never else "adversarial"
 
     def state_objects(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
@@ -146,11 +149,12 @@ class GANTrainer(Trainer):
 
         self.network.train()
         with torch.set_grad_enabled(generator_learns), autocast(self.dtype, state.device):
-            pred = self.inferer(image, self.network)
-        state.output = {"image": image, "label": label, "pred": pred}
+            made = self.inferer(image, self.network)
+        made = made if isinstance(made, Mapping) else {"pred": made}
+        state.output = {"image": image, "label": label, **made}
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
         if adversarial:
-            self._discriminator_step(image, label, pred.detach())
+            self._discriminator_step(image, label, made["pred"].detach())
         if generator_learns:
             self._generator_step(batchdata, adversarial)
         self.grad_scaler.update()

@@ -8,6 +8,7 @@ import resource
 import sys
 import warnings
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
@@ -18,30 +19,30 @@ from ignite.engine import Events
 from monai.engines.workflow import Workflow
 
 from rockmonai.data.scan import Scan
-from rockmonai.errors import DataError, ModelError, NumericalError, Stopped
+from rockmonai.errors import DataError, Stopped, UsageError
 from rockmonai.handlers.bar import Bar
+from rockmonai.handlers.block_values import classes_of, core_of, greys_of, uncertainty_of
 from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
-from rockmonai.transforms import GreyRange, output_limits, unscale_grey
+from rockmonai.transforms import GreyRange, output_limits
 from rockmonai.volumes import BlockStore
-from rockmonai.volumes.blocks import Block, in_words, scaled, size_of, within
+from rockmonai.volumes.blocks import Box, size_of
+from rockmonai.volumes.colour import paint, palette_of
 
 logger = logging.getLogger("rockmonai")
 
 # Blocks that may wait for the disk before the network has to.
 _WAITING = 2
-# Voxels that are made greys at one time.
-_SLAB = 1 << 16
 
 
 class BlockWriter:
-    """Writes ``pred`` of every block into a store, and at the end publishes it.
+    """Writes ``pred`` of every block into a store, beside it what else is told of its classes, and publishes all.
 
     Values in [-1, 1] become greys of the output's type, rounded; those beyond its ends are clipped and counted. For a
     store of classes the channels are logits, and a voxel becomes the number of its greatest, whatever the range. After
     SIGTERM, SIGINT or SIGUSR1 the block in progress is written and the run ends with exit code 75; the same command
-    continues it.
+    continues it. The map of classes is published last: where it is, all is.
 
     Args:
         store: what is written.
@@ -49,14 +50,38 @@ class BlockWriter:
         tiling: the blocks.
         grey_range: the greys of -1 and 1, or ``"dtype"`` for the full range of the type of the scan, and of the output
             if that is another integer type; None writes ``pred`` as it is.
+        uncertainty: for a store of classes, what is written beside it: the entropy of their probabilities from 0 to 1,
+            over the full range of an integer type; None for nothing.
+        picture: for a store of classes, what is written beside it: the colour of each voxel's class; None for nothing.
+        colours: red, green and blue of every class, 0 to 255, for the picture.
+
+    Attributes:
+        done: the blocks that nothing lacks.
+
+    Raises:
+        UsageError: an uncertainty or a picture is wanted of what are no classes, or of a class without a colour.
     """
 
-    def __init__(self, store: BlockStore, scan: Scan, tiling: Tiling, grey_range: GreyRange | None = "dtype") -> None:
+    def __init__(
+        self,
+        store: BlockStore,
+        scan: Scan,
+        tiling: Tiling,
+        grey_range: GreyRange | None = "dtype",
+        uncertainty: BlockStore | None = None,
+        picture: BlockStore | None = None,
+        colours: Sequence[Sequence[int]] = (),
+    ) -> None:
         self.store, self.scan, self.tiling = store, scan, tiling
+        self.uncertainty, self.picture = uncertainty, picture
+        self.stores = [one for one in (uncertainty, picture, store) if one is not None]
+        if len(self.stores) > 1 and not store.classes:
+            raise UsageError("An uncertainty_file or a colour_file goes with classes; this model predicts greys.")
+        self.palette = palette_of(colours, 0 if picture is None else tiling.footprint.channels)
+        self.done = frozenset.intersection(*(one.done for one in self.stores))
         self.limits = (
             None if grey_range is None or store.classes else output_limits(grey_range, scan.dtype, store.dtype)
         )
-        self._ends = _ends(self.limits, store.dtype)
         self.signals = StopSignals()
         self._pool = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()
@@ -81,8 +106,11 @@ class BlockWriter:
         """
         block = self.tiling.blocks[engine.state.batch["block"]]
         where = block.output(self.tiling.scale)
-        values, clipped = self._greys(_core(engine.state.output["pred"], block, self.tiling))
-        self._pending.append(self._pool.submit(self.store.write, block.index, where, values, clipped))
+        # A device has better things to hold than greys in double precision, or cannot.
+        pred = core_of(engine.state.output["pred"], block, self.tiling).cpu()
+        values, clipped = self._greys(pred)
+        beside = None if self.uncertainty is None else uncertainty_of(pred, self.uncertainty.dtype)
+        self._pending.append(self._pool.submit(self._write, block.index, where, values, clipped, beside))
         while len(self._pending) > _WAITING:
             self._pending.popleft().result()
         if self._bar is not None:
@@ -95,11 +123,11 @@ class BlockWriter:
             )
 
     def publish(self) -> None:
-        """Complete the volume under its final name, once every rank has written its blocks.
+        """Complete what was written under its final names, once every rank has written its blocks.
 
         Raises:
             DataError: the scan was changed during the run.
-            OutputError: the disk is full, or another program has made the output in the meantime.
+            OutputError: the disk is full, or another program has made an output in the meantime.
         """
         if dist.is_initialized():
             dist.barrier()
@@ -109,13 +137,18 @@ class BlockWriter:
             try:
                 self.scan.check_unchanged()
             except DataError:
-                self.store.discard()  # nobody knows which blocks are of which scan
+                for store in self.stores:
+                    store.discard()  # nobody knows which blocks are of which scan
                 raise
             clipped = self.store.clipped
-            self.store.publish()
+            for store in self.stores:
+                store.complete()
+            for store in self.stores:  # a moment, in which a kill would leave one with its name and one without
+                store.publish()
         finally:
-            self.store.close()
-        logger.info(f"wrote {self.store.path}{f', {clipped:.2%} of its voxels clipped' if clipped else ''}")
+            self._close()
+        written = " and ".join(str(store.path) for store in reversed(self.stores))
+        logger.info(f"wrote {written}{f', {clipped:.2%} of its voxels clipped' if clipped else ''}")
 
     def _start(self, engine: Workflow) -> None:
         self.signals.listen()
@@ -126,26 +159,17 @@ class BlockWriter:
             self._bar = Bar(total=total, unit="voxel", unit_scale=True, dynamic_ncols=True, desc="predict")
 
     def _greys(self, pred: torch.Tensor) -> tuple[np.ndarray, int]:
-        """Return a prediction (1, C, *spatial) as the output holds it, (C, *spatial), and how many are clipped."""
-        pred = pred[0].cpu()  # a device has better things to hold than greys in double precision, or cannot
-        greys, clipped = np.empty((self.store.shape[0], *pred.shape[1:]), self.store.dtype), 0
-        # A slab at a time, which stays in the cache: the block as doubles would take more memory than the network.
-        step = max(1, _SLAB // math.prod(pred.shape[2:]))
-        for start in range(0, pred.shape[1], step):
-            slab = (slice(None), slice(start, start + step))
-            if not torch.isfinite(pred[slab]).all():
-                raise NumericalError(
-                    "The network predicts NaN or infinite values: check its weights, or run without amp."
-                )
-            if self.store.classes:
-                greys[slab] = pred[slab].argmax(0, keepdim=True).numpy()
-                continue
-            if self.limits is None:
-                greys[slab] = pred[slab].numpy()
-                continue
-            greys[slab] = unscale_grey(pred[slab], *self.limits, self.store.dtype).numpy()
-            clipped += int(((pred[slab] < self._ends[0]) | (pred[slab] > self._ends[1])).sum())
-        return greys, clipped
+        """Return a prediction (C, *spatial) as the output holds it, and how many of its values are clipped."""
+        if self.store.classes:
+            return classes_of(pred, self.store.dtype), 0
+        return greys_of(pred, self.limits, self.store.dtype)
+
+    def _write(self, index: int, where: Box, values: np.ndarray, clipped: int, beside: np.ndarray | None) -> None:
+        if self.uncertainty is not None and beside is not None:
+            self.uncertainty.write(index, where, beside)
+        if self.picture is not None:
+            self.picture.write(index, where, paint(values, self.palette))
+        self.store.write(index, where, values, clipped)
 
     def _drain(self) -> None:
         while self._pending:
@@ -161,7 +185,11 @@ class BlockWriter:
     def _fail(self) -> None:
         """Leave what is written to whoever runs the same again, be it this process."""
         self._end()
-        self.store.close()
+        self._close()
+
+    def _close(self) -> None:
+        for store in self.stores:
+            store.close()
 
     def _end(self) -> None:
         """Let the blocks on their way to the disk arrive, whatever ended the run."""
@@ -171,26 +199,3 @@ class BlockWriter:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-
-
-def _ends(limits: tuple[float, float] | None, dtype: np.dtype) -> tuple[float, float]:
-    """Return the predictions beyond which values are clipped, which floats never are."""
-    if limits is None or dtype.kind not in "ui":
-        return -math.inf, math.inf
-    (low, high), info = limits, np.iinfo(dtype)
-    black, white = ((end - low) / (high - low) * 2 - 1 for end in (info.min - 0.5, info.max + 0.5))
-    return black, white
-
-
-def _core(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:
-    """Return the core of a prediction that covers it, or all that the block read."""
-    core, read = (scaled(box, tiling.scale) for box in (block.core, block.read))
-    if tuple(pred.shape[2:]) == size_of(core):
-        return pred
-    if tuple(pred.shape[2:]) != size_of(read):
-        raise ModelError(
-            f"The prediction of block {block.index} has {in_words(pred.shape[2:])} voxels where "
-            f"{in_words(size_of(core))} are wanted: use an inferer that returns the core of a block, or all of what it "
-            "is given."
-        )
-    return pred[(slice(None), slice(None), *within(core, read))]

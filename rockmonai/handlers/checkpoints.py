@@ -25,8 +25,8 @@ class Checkpoints:
 
     A checkpoint holds the objects of ``objects``, what the trainer adds (scaler, pool), the counters, the record of the
     run and the best metric so far. ``model.pt`` holds the network's weights at the best validation. A key metric such
-    as PSNR cannot judge an adversarial training, which pays with it for sharpness: there the best of the warm-up is
-    kept as ``model_warmup.pt``, and ``model.pt`` is the network of the last epoch.
+    as PSNR cannot judge an adversarial training, which pays with it for sharpness: there ``model.pt`` is the network of
+    the last epoch, as it is where nobody validates. A warm-up leaves its own, ``model_warmup.pt``.
 
     SIGTERM, SIGINT and SIGUSR1 end the run after the iteration in progress, with a checkpoint and exit code 75.
 
@@ -34,7 +34,7 @@ class Checkpoints:
         ckpt_dir: folder for ``checkpoint_<iteration>.pt`` and ``model.pt``.
         network: whose weights make ``model.pt``.
         objects: what else a run consists of, by name: networks, optimisers, schedulers.
-        validator: evaluator whose key metric tells which model is best (larger is better).
+        validator: evaluator whose key metric tells which model is best (larger is better); None takes the last one.
         interval: epochs between checkpoints.
         iterations: also save after every so many iterations; None saves at the end of epochs only.
         keep: checkpoints kept; the oldest is removed once the newest is verified.
@@ -132,7 +132,8 @@ class Checkpoints:
     def _keep_model(self, engine: Workflow) -> None:
         phase = getattr(engine, "phase", "pixel")
         name = "model_warmup.pt" if phase == "warmup" else "model.pt"
-        if engine.state.rank == 0 and (phase == "adversarial" or self._is_best(engine, name)):
+        last = phase == "adversarial" or self.validator is None
+        if engine.state.rank == 0 and (last or self._is_best(engine, name)):
             write_checkpoint(self.network.state_dict(), self.folder / name)
 
     def _is_best(self, engine: Workflow, name: str) -> bool:

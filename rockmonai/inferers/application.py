@@ -13,7 +13,9 @@ from rockmonai.engines.precision import full_products
 from rockmonai.errors import DataError, UsageError
 from rockmonai.inferers.footprint import footprint
 from rockmonai.inferers.frozen_statistics import freeze_statistics, measures_its_input
+from rockmonai.inferers.magnified import magnified, whole_steps
 from rockmonai.inferers.slicewise import Orthogonal, Slicewise, to_slices
+from rockmonai.transforms.magnification import magnification
 from rockmonai.volumes.blocks import in_words
 
 logger = logging.getLogger("rockmonai")
@@ -23,7 +25,13 @@ _SAMPLES = 8
 _SIDE = {2: 512, 3: 96}
 
 
-def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | None = None) -> nn.Module:
+def fit_for(
+    scan: Scan,
+    network: nn.Module,
+    spatial_dims: int,
+    slicewise: str | None = None,
+    pixel_size: float | None = None,
+) -> nn.Module:
     """Return ``network`` such that it can be applied to ``scan`` block by block.
 
     A network whose norms measure the image they see (instance norm, group norm) would see another image in every
@@ -36,6 +44,8 @@ def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | 
         slicewise: how a 2D network is applied to a volume: ``"z"``, ``"y"`` or ``"x"`` for the slices perpendicular to
             that axis, each for itself; ``"zyx"`` for the mean over the three directions, which for a network that
             refines its image refines all three axes. None where network and scan have the same dimensions.
+        pixel_size: micrometres that the network knows; a scan whose voxels are much larger or smaller is magnified or
+            reduced on the way in, and the prediction back, as `Magnified` does. None takes the scan as it is.
 
     Raises:
         DataError: if the scan has other dimensions or channels than the network.
@@ -51,7 +61,7 @@ def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | 
         raise DataError(
             f"{scan.path} has {scan.channels} channels, the model expects {expected}; give it a scan with {expected}."
         )
-    network = network.eval()
+    network = _magnified(scan, network.eval(), spatial_dims, pixel_size)
     if measures_its_input(network):
         network = _frozen(network, scan, slicewise)
     if slicewise is None:
@@ -59,6 +69,21 @@ def fit_for(scan: Scan, network: nn.Module, spatial_dims: int, slicewise: str | 
     if slicewise == "zyx":
         return Orthogonal(network, footprint(network, 2, scan.channels).scale[0])
     return Slicewise(network, slicewise)
+
+
+def _magnified(scan: Scan, network: nn.Module, spatial_dims: int, pixel_size: float | None) -> nn.Module:
+    fitting = magnified(network, spatial_dims, magnification(scan.spacing, pixel_size))
+    if scan.spacing is None and pixel_size is not None:
+        logger.warning(
+            "%s does not say its pixel size: it is taken for the %g µm of what the network was trained on.",
+            scan.path,
+            pixel_size,
+        )
+    elif fitting is not network:
+        grow, shrink = whole_steps(magnification(scan.spacing, pixel_size))
+        ways = f"magnified {grow} times" if grow > 1 else f"reduced {shrink} times"
+        logger.info("%s is %s for the network, which knows pixels of %g µm", scan.path, ways, pixel_size)
+    return fitting
 
 
 def _frozen(network: nn.Module, scan: Scan, slicewise: str | None) -> nn.Module:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,8 @@ from rockmonai.inferers.pieces import Piece, UnknownLayer, together
 from rockmonai.inferers.rules import pooling
 from rockmonai.inferers.shrinking import Shrinking
 from rockmonai.inferers.slicewise import AXES, ORDERS, Orthogonal, Slicewise, from_slices, to_slices
+from rockmonai.inferers.symmetrised import Symmetrised, log_probabilities, turned_piece
+from rockmonai.transforms.symmetry import Symmetry
 
 logger = logging.getLogger("rockmonai")
 
@@ -56,6 +59,8 @@ def shrinking(network: nn.Module, dtype: torch.dtype | None = None) -> Executor:
         return _on_slices(shrinking(network.network, dtype), network.axis, network.batch)
     if isinstance(network, Orthogonal):
         return _orthogonal(shrinking(network.network, dtype), network.scale, network.batch)
+    if isinstance(network, Symmetrised):
+        return _symmetrised(shrinking(network.network, dtype), network.group)
     interpreter = Shrinking(network)
     for layer in interpreter.module.modules():
         if isinstance(layer, _ConvNd):
@@ -133,6 +138,21 @@ def _orthogonal(executor: Executor, scale: int, batch: int) -> Executor:
         for way in ways[1:]:
             total = together(torch.add, [total, way(piece)])
         return total.map(lambda values: values / len(ways))
+
+    return execute
+
+
+def _symmetrised(executor: Executor, group: Sequence[Symmetry]) -> Executor:
+    """Return the mean of the probabilities over a ``group`` of symmetries (see `Symmetrised`)."""
+
+    def seen(piece: Piece, symmetry: Symmetry) -> Piece:
+        return turned_piece(executor(turned_piece(piece, symmetry)).map(log_probabilities), symmetry.inverse())
+
+    def execute(piece: Piece) -> Piece:
+        total = seen(piece, group[0])
+        for symmetry in group[1:]:
+            total = together(torch.logaddexp, [total, seen(piece, symmetry)])
+        return total.map(lambda values: values - math.log(len(group)))
 
     return execute
 

@@ -86,6 +86,8 @@ def footprint(network: nn.Module, spatial_dims: int, in_channels: int = 1) -> Fo
         strips = [_Strip(probed, in_channels, sides, axis, scale[axis], hole) for axis in range(spatial_dims)]
         measured = [strip.measure() for strip in strips]
     reach, stride = zip(*measured, strict=True)
+    if _aligns_corners(probed):
+        reach = (None,) * spatial_dims
     return Footprint(reach, stride, scale, sides, channels)
 
 
@@ -119,6 +121,11 @@ def _hole(network: nn.Module) -> int:
     """Return how many voxels the sparsest kernel leaves out between two that it reads."""
     given = (getattr(layer, "dilation", 1) for layer in network.modules())
     return max(max(value) if isinstance(value, tuple) else value for value in given) - 1
+
+
+def _aligns_corners(network: nn.Module) -> bool:
+    """Tell whether the grids of ``network`` depend on the image's size; an untrained one may weigh that too little."""
+    return any(getattr(layer, "align_corners", None) for layer in network.modules())
 
 
 @dataclass

@@ -16,16 +16,17 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from rockmonai.inferers.rules import is_plain
 from rockmonai.inferers.subpixel import SubpixelConvolution
 from rockmonai.networks.filters import Gamma
+from rockmonai.networks.stacked_unets import Votes
 
 _SAME_EVERYWHERE = (nn.Identity, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.PReLU)
 
 
 class Tracer(fx.Tracer):
-    """Takes a network apart into torch's layers, pixel shuffles and grey curves."""
+    """Takes a network apart into torch's layers, pixel shuffles, grey curves and votes."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Tell whether ``m`` is one layer rather than a block of layers."""
-        return isinstance(m, SubpixelUpsample | Gamma) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, SubpixelUpsample | Gamma | Votes) or super().is_leaf_module(m, module_qualified_name)
 
 
 def rewritten(network: nn.Module) -> fx.GraphModule:

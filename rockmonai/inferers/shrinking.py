@@ -24,6 +24,7 @@ from rockmonai.inferers.pieces import Piece, UnknownLayer, together
 from rockmonai.inferers.rewriting import add_to, rewritten
 from rockmonai.inferers.subpixel import SubpixelConvolution
 from rockmonai.networks.filters import Gamma
+from rockmonai.networks.stacked_unets import Votes
 
 # A layer whose output voxel depends on the voxel at the same place alone.
 _POINTWISE = (
@@ -38,6 +39,7 @@ _POINTWISE = (
     nn.Softplus,
     nn.Hardtanh,
     Gamma,
+    Votes,
     _DropoutNd,
     _BatchNorm,
 )

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 from monai.inferers import SlidingWindowInferer
 from monai.utils import fall_back_tuple
+from torch import nn
 
 from rockmonai.engines.precision import amp_dtype, autocast
+from rockmonai.inferers.magnified import magnified
 
 
 class SlidingWindow(SlidingWindowInferer):
@@ -34,9 +36,28 @@ class SlidingWindow(SlidingWindowInferer):
         super().__init__(roi_size, **kwargs)
         self.amp = amp
 
-    def __call__(self, inputs: torch.Tensor, network: Callable, *args: Any, **kwargs: Any) -> torch.Tensor:  # type: ignore[override]
-        """Return ``network`` applied to ``inputs`` (B, C, *spatial), in float32."""
+    def __call__(  # type: ignore[override]
+        self,
+        inputs: torch.Tensor,
+        network: Callable,
+        *args: Any,
+        magnification: torch.Tensor | None = None,
+        **kwargs: Any,
+    ) -> torch.Tensor:
+        """Return ``network`` applied to ``inputs`` (B, C, *spatial), in float32.
+
+        Args:
+            inputs: the images.
+            network: applied to each window.
+            *args: further arguments of the network.
+            magnification: of the images, (B,), for a network that knows one pixel size (see `Magnified`); that of the
+                first counts for all.
+            **kwargs: further arguments of the network.
+        """
         size = inputs.shape[2:]
+        if magnification is not None:
+            assert isinstance(network, nn.Module)
+            network = magnified(network, len(size), float(magnification[0]))
         windows = fall_back_tuple(self.roi_size, size)
         multiple = getattr(network, "multiple", None)
         fitting = copy(self)

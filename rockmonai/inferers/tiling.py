@@ -229,7 +229,8 @@ def _cost(whole: Tiling, network: nn.Module) -> Callable[[Sequence[int]], int | 
         imagined = copy.deepcopy(network).to("meta")
         for layer in imagined.modules():
             if isinstance(layer, nn.Upsample):
-                layer.mode = "nearest"  # takes as much memory, and does not take a second to imagine
+                # Takes as much memory, and does not take a second to imagine.
+                layer.mode, layer.align_corners = "nearest", None
         executor = shrinking(imagined) if whole.exact else padding(imagined)
     except UnknownLayer:
         executor = padding(imagined)

@@ -16,7 +16,9 @@ SCHEMES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 }
 
 
-def class_weights(counts: Sequence[float] | torch.Tensor, scheme: str = "sqrt") -> torch.Tensor:
+def class_weights(
+    counts: Sequence[float] | torch.Tensor, scheme: str = "sqrt", device: torch.device | str | None = None
+) -> torch.Tensor:
     """Return the weight of each class, (C,) float32, for the ``weight`` of a loss.
 
     The mean weight of all counted voxels is 1, so that no scheme changes the learning rate. A class without a voxel
@@ -27,6 +29,7 @@ def class_weights(counts: Sequence[float] | torch.Tensor, scheme: str = "sqrt") 
         scheme: what the weight is proportional to: ``"none"`` is 1, ``"inverse"`` one over the class's share of the
             voxels, ``"sqrt"`` one over the root of it, ``"complement"`` one minus it, which hardly tells rare classes
             apart.
+        device: where the weights are wanted.
 
     Raises:
         UsageError: for an unknown scheme.
@@ -42,4 +45,4 @@ def class_weights(counts: Sequence[float] | torch.Tensor, scheme: str = "sqrt") 
     mean = (share * weights).sum()
     if not mean > 0:
         raise DataError(f"No weights follow from voxels of fewer than two classes, found counts {voxels.tolist()}.")
-    return (weights / mean).float()
+    return (weights / mean).float().to(device)

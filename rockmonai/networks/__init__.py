@@ -7,6 +7,8 @@ from rockmonai.networks.original_weights import renamed_weights
 from rockmonai.networks.repair import Repair
 from rockmonai.networks.resnet_generator import ResNetGenerator
 from rockmonai.networks.srresnet import SRResNet
+from rockmonai.networks.stacked_unets import StackedUNets
+from rockmonai.networks.unet import UNet
 from rockmonai.networks.unet_generator import UNetGenerator
 
 __all__ = [
@@ -17,6 +19,8 @@ __all__ = [
     "Repair",
     "ResNetGenerator",
     "SRResNet",
+    "StackedUNets",
+    "UNet",
     "UNetGenerator",
     "init_weights",
     "renamed_weights",

@@ -30,22 +30,28 @@ from rockmonai.transforms.intensity import (
     scale_grey,
     unscale_grey,
 )
+from rockmonai.transforms.magnification import Magnificationd, magnification
 from rockmonai.transforms.multisampling import RandMultiSampled, Round, multi_sample
 from rockmonai.transforms.noise import RandNoised, noise
 from rockmonai.transforms.opening import OpenVolumed
+from rockmonai.transforms.painted import ColoursToClassesd, painted_classes
 from rockmonai.transforms.resampling import gaussian_blur, resample
+from rockmonai.transforms.similarity import RandSimilarityCropd, sampled
 from rockmonai.transforms.symmetry import RandSymmetryd, Symmetry, symmetries, transformed
+from rockmonai.transforms.uncertainty import Uncertaintyd, uncertainty
 
 __all__ = [
     "Bicubicd",
     "CLAHEd",
     "ClassGreyd",
+    "ColoursToClassesd",
     "Contrastd",
     "Decimated",
     "Degraded",
     "Finited",
     "Gammad",
     "GreyRange",
+    "Magnificationd",
     "MasksToClassesd",
     "MinFraction",
     "NotBlank",
@@ -56,12 +62,14 @@ __all__ = [
     "RandMultiSampled",
     "RandNoised",
     "RandPairedCropd",
+    "RandSimilarityCropd",
     "RandSymmetryd",
     "RandTransplantCharged",
     "Round",
     "ScaleGreyd",
     "Standardised",
     "Symmetry",
+    "Uncertaintyd",
     "UnscaleGreyd",
     "WholeImaged",
     "blur",
@@ -73,14 +81,18 @@ __all__ = [
     "gamma",
     "gaussian_blur",
     "grey_limits",
+    "magnification",
     "multi_sample",
     "noise",
     "output_limits",
     "paint_charge",
+    "painted_classes",
     "resample",
+    "sampled",
     "scale_grey",
     "standardise",
     "symmetries",
     "transformed",
+    "uncertainty",
     "unscale_grey",
 ]

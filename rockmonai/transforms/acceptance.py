@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.utils import ensure_tuple
 
+from rockmonai.errors import NoWindow
 from rockmonai.transforms.resampling import resample
 
 
@@ -20,6 +21,34 @@ class Rule(Protocol):
 
     def measure(self, window: Mapping[Hashable, torch.Tensor]) -> float:
         """Return what part of the window, from 0 to 1, is as it should be."""
+
+
+def first_accepted(
+    draw: Callable[[], dict[Hashable, Any]], rules: Sequence[Rule], max_tries: int, name: str
+) -> dict[Hashable, Any]:
+    """Return the first window that ``draw`` gives and all ``rules`` accept.
+
+    Args:
+        draw: returns another window at every call.
+        rules: what it must meet.
+        max_tries: windows to draw before giving up.
+        name: what the user knows the windows' origin by.
+
+    Raises:
+        NoWindow: none of ``max_tries`` windows is accepted.
+    """
+    best = np.zeros(len(rules))
+    for _ in range(max_tries):
+        window = draw()
+        found = [rule.measure(window) for rule in rules]
+        if all(part >= rule.fraction for part, rule in zip(found, rules, strict=True)):
+            return window
+        best = np.maximum(best, found)
+    wanted = "; ".join(f"{rule}, at best {part:.1%}" for rule, part in zip(rules, best, strict=True))
+    raise NoWindow(
+        f"No window of {name} was accepted in {max_tries} tries (wanted {wanted}): lower the fractions or leave the "
+        "file out."
+    )
 
 
 class MinFraction:

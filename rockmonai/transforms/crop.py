@@ -11,8 +11,8 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import ensure_tuple_rep
 
-from rockmonai.errors import DataError, NoWindow, UsageError
-from rockmonai.transforms.acceptance import Rule
+from rockmonai.errors import DataError, UsageError
+from rockmonai.transforms.acceptance import Rule, first_accepted
 from rockmonai.transforms.windows import Side, corner_choices, scale_between
 
 # The sides that share a window; for each axis the corners it may have, and its length.
@@ -83,21 +83,14 @@ class RandPairedCropd(Randomizable, MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the record with its keys cut to the window, without its region."""
-        cut = {key: value for key, value in data.items() if key != self.roi_key}
+        kept = {key: value for key, value in data.items() if key != self.roi_key}
         groups = self._groups(data)
-        best = np.zeros(len(self.accept))
-        for _ in range(self.max_tries):
+
+        def draw() -> dict[Hashable, Any]:
             self.randomize(groups)
-            cut.update({key: _read(data[key], box, self.spatial_dims) for key, box in self.boxes.items()})
-            found = [rule.measure(cut) for rule in self.accept]
-            if all(part >= rule.fraction for part, rule in zip(found, self.accept, strict=True)):
-                return cut
-            best = np.maximum(best, found)
-        wanted = "; ".join(f"{rule}, at best {part:.1%}" for rule, part in zip(self.accept, best, strict=True))
-        raise NoWindow(
-            f"No window of {_name(self.reference, data)} was accepted in {self.max_tries} tries (wanted {wanted}): "
-            "lower the fractions or leave the file out."
-        )
+            return {**kept, **{key: read_box(data[key], box, self.spatial_dims) for key, box in self.boxes.items()}}
+
+        return first_accepted(draw, self.accept, self.max_tries, name_of(self.reference, data))
 
     def randomize(self, data: Sequence[Group]) -> None:
         """Draw the box of every key, given the sides that share a window and its choices along each axis."""
@@ -117,7 +110,7 @@ class RandPairedCropd(Randomizable, MapTransform):
         shape = _spatial_shape(reference, data)
         stacked = len(shape) - self.spatial_dims
         if stacked < 0:
-            raise DataError(f"{_name(reference, data)} is a single image: choose spatial_dims 2 or give a volume.")
+            raise DataError(f"{name_of(reference, data)} is a single image: choose spatial_dims 2 or give a volume.")
         patch = (1,) * stacked + self.patch_size[reference]
         region = self._region(shape, data)
         sides = {key: self._side(key, reference, stacked, data) for key in keys}
@@ -134,7 +127,7 @@ class RandPairedCropd(Randomizable, MapTransform):
         return [(start * n // whole, stop * n // whole) for (start, stop), n, whole in spans]
 
     def _side(self, key: Hashable, reference: Hashable, stacked: int, data: Mapping[Hashable, Any]) -> Side:
-        name, shape, finest = _name(key, data), _spatial_shape(key, data), _spatial_shape(reference, data)
+        name, shape, finest = name_of(key, data), _spatial_shape(key, data), _spatial_shape(reference, data)
         scale = scale_between(name, shape, finest)
         if any(s > 1 for s in scale[:stacked]):
             raise DataError(
@@ -170,12 +163,12 @@ class WholeImaged(RandPairedCropd):
         super().__init__(keys, None, spatial_dims, reference, multiple, allow_missing_keys=allow_missing_keys)
 
 
-def _name(key: Hashable, data: Mapping[Hashable, Any]) -> str:
+def name_of(key: Hashable, data: Mapping[Hashable, Any]) -> str:
     """Return what the user knows a key's data by: its file, or else the key."""
     return str(getattr(data[key], "path", f"'{key}'"))
 
 
-def _read(volume: Any, box: tuple[slice, ...], spatial_dims: int) -> torch.Tensor:
+def read_box(volume: Any, box: tuple[slice, ...], spatial_dims: int) -> torch.Tensor:
     """Return the box as a tensor that owns its memory, without the axis of a single slice."""
     window = volume[(slice(None), *box)]
     if isinstance(window, torch.Tensor):

@@ -11,6 +11,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
 from rockmonai.volumes import open_volume
+from rockmonai.volumes.colour import Grey, grey_of
 
 
 class OpenVolumed(MapTransform):
@@ -21,14 +22,20 @@ class OpenVolumed(MapTransform):
 
     Args:
         keys: keys of paths; anything that is not a path stays as it is.
-        grey: what becomes of colours, see :func:`rockmonai.volumes.open_volume`.
+        grey: what becomes of colours, see :func:`rockmonai.volumes.open_volume`: one word, or one for each key that is
+            not ``"strict"``, as in ``{"image": "luma", "label": "keep"}``.
         allow_missing_keys: leave out keys that a record does not have.
 
     Raises:
         DataError: a file that is missing or cannot be read.
     """
 
-    def __init__(self, keys: KeysCollection, grey: str = "strict", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        grey: Grey | Mapping[Hashable, Grey] = "strict",
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.grey = grey
 
@@ -37,10 +44,10 @@ class OpenVolumed(MapTransform):
         opened = dict(data)
         for key in self.key_iterator(opened):
             if isinstance(opened[key], (str, os.PathLike)):
-                opened[key] = _open(os.fspath(opened[key]), self.grey)
+                opened[key] = _open(os.fspath(opened[key]), grey_of(self.grey, key))
         return opened
 
 
 @lru_cache(maxsize=64)
-def _open(path: str, grey: Any) -> Any:
+def _open(path: str, grey: Grey) -> Any:
     return open_volume(path, grey=grey)

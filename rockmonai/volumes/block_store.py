@@ -72,6 +72,8 @@ class BlockStore:
             identity; one with the same is continued.
         rank: of this process.
         classes: the values are numbers of classes, which the coarser levels of an OME-Zarr must not average.
+        colour: the three channels are red, green and blue of classes, which must not be averaged either.
+        names: of the slices of a folder, see `create_volume`.
 
     Attributes:
         path: the final name.
@@ -98,14 +100,17 @@ class BlockStore:
         overwrite: bool = False,
         rank: int = 0,
         classes: bool = False,
+        colour: bool = False,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.path, self.classes = Path(output_file), classes
-        self._layout, self._overwrite = plan(shape, dtype, spacing, pieces), overwrite
+        self._layout, self._overwrite = plan(shape, dtype, spacing, pieces, colour, names), overwrite
         self._rank, self.shape, self.dtype = rank, self._layout.shape, self._layout.dtype
         self._is_zarr = creator(self.path) is ome_zarr
         self._folder = _folder_of(self.path)
-        self._volume = self._folder / "volume.ome.zarr"
+        self._volume, self._converted = self._folder / "volume.ome.zarr", self._folder / "converted"
         self._lock: Lock | None = None
+        self._completed = False
         if rank == 0:
             make_writable(self.path.parent, "choose another --output_file")
             with output_errors(self.path):
@@ -125,7 +130,7 @@ class BlockStore:
         self.bytes_needed = self._bytes_needed(found)
 
     def write(self, index: int, where: Box, values: np.ndarray, clipped: int = 0) -> None:
-        """Write a block, then its line in the journal.
+        """Write a block, then its line in the journal; a block that is there already is replaced.
 
         Args:
             index: the number of the block.
@@ -144,12 +149,11 @@ class BlockStore:
             self._array[(slice(None), *where)] = values
             journal.append(self._folder, self._rank, Entry.of(index, where, values, clipped))
 
-    def publish(self) -> None:
-        """Turn the complete volume into ``output_file`` and remove the folder; for rank 0, when all have written.
+    def complete(self) -> None:
+        """Do all that takes long of `publish`, which need not be called after it at once.
 
         Raises:
-            OutputError: blocks are missing, the disk is full, or another program has made the output in the meantime;
-                the folder stays.
+            OutputError: blocks are missing, or the disk is full; the folder stays.
         """
         written, total = _voxels(journal.written(self._folder)), math.prod(self._layout.shape[1:])
         if written != total:
@@ -158,10 +162,26 @@ class BlockStore:
             )
         with output_errors(self.path):
             if self._is_zarr:
-                add_levels(self._volume, self._layout, self.path, first if self.classes else mean)
-                publish(self._volume, self.path, self._overwrite)
+                averaged = not (self.classes or self._layout.colour)
+                add_levels(self._volume, self._layout, self.path, mean if averaged else first)
             else:
                 self._convert()
+        self._completed = True
+
+    def publish(self) -> None:
+        """Turn the complete volume into ``output_file`` and remove the folder; for rank 0, when all have written.
+
+        Raises:
+            OutputError: blocks are missing, the disk is full, or another program has made the output in the meantime;
+                the folder stays.
+        """
+        if not self._completed:
+            self.complete()
+        with output_errors(self.path):
+            if self._is_zarr:
+                publish(self._volume, self.path, self._overwrite)
+            else:
+                publish_all(self._converted, self.path, self._overwrite)
             # The journals go first: what a kill leaves of the rest is then no run to be resumed.
             clear(self._folder, keep=["lock", self._volume.name])
             clear(self._folder, keep=["lock"])
@@ -230,20 +250,18 @@ class BlockStore:
         return int(_MARGIN * missing * self._layout.dtype.itemsize)
 
     def _convert(self) -> None:
-        """Copy the volume block by block into the format of the output, and publish that."""
-        converted = self._folder / "converted"
-        converted.mkdir(exist_ok=True)
-        layout = self._layout
-        with WritableVolume(converted / self.path.name, replace(layout, chunks=self._array.chunks[1:]), True) as target:
+        """Copy the volume block by block into the format of the output."""
+        self._converted.mkdir(exist_ok=True)
+        layout = replace(self._layout, chunks=self._array.chunks[1:])
+        with WritableVolume(self._converted / self.path.name, layout, True) as target:
             for box in boxes(tuple(slice(0, length) for length in layout.shape[1:]), layout.chunks):
                 target[(slice(None), *box)] = self._array[(slice(None), *box)]
-        publish_all(converted, self.path, self._overwrite)
 
 
 def _try_format(path: Path, layout: Layout, overwrite: bool) -> None:
     """Find out by a volume of one voxel whether the name is free and the format takes such values."""
     one = (1,) * len(layout.chunks)
-    WritableVolume(path, Layout((layout.shape[0], *one), layout.dtype, layout.spacing, one), overwrite).discard()
+    WritableVolume(path, replace(layout, shape=(layout.shape[0], *one), chunks=one), overwrite).discard()
 
 
 def _voxels(entries: Sequence[Entry]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -22,6 +23,31 @@ def check_grey(grey: str) -> None:
     """
     if grey not in get_args(Grey):
         raise UsageError(f"grey={grey!r} is unknown: it is one of {', '.join(get_args(Grey))}.")
+
+
+def grey_of(grey: Grey | Mapping[Hashable, Grey], key: Hashable) -> Grey:
+    """Return the word for one key of a record: the only one, or that of a mapping, where ``"strict"`` is unsaid."""
+    return grey.get(key, "strict") if isinstance(grey, Mapping) else grey
+
+
+def palette_of(colours: Sequence[Sequence[int]], classes: int = 0) -> np.ndarray:
+    """Return the colours of classes as `paint` takes them, (3, N) uint8.
+
+    Args:
+        colours: red, green and blue of every class, 0 to 255.
+        classes: how many there must be at least.
+
+    Raises:
+        UsageError: something else than such colours, or a class without one.
+    """
+    bad = [one for one in colours if len(one) != 3 or not all(part in range(256) for part in one)]
+    if bad:
+        raise UsageError(f"{bad[0]} is no colour: give red, green and blue from 0 to 255, as in [255, 0, 0].")
+    if len(colours) < classes:
+        raise UsageError(
+            f"There are {len(colours)} colours for {classes} classes: add one for class {len(colours)} to 'colours'."
+        )
+    return np.array(colours, np.uint8).reshape(-1, 3).T
 
 
 def paint(index: np.ndarray, palette: np.ndarray) -> np.ndarray:

@@ -36,7 +36,7 @@ class WritableVolume:
         self.path, self.shape, self.dtype, self.spacing = path, layout.shape, layout.dtype, layout.spacing
         self._overwrite = overwrite
         format_module = creator(path)
-        refuse_existing(path, overwrite)
+        refuse_existing(path, overwrite, layout.names or ())
         self._folder = partial_name(path)
         self._sink: Sink | None = None
         with output_errors(path):
@@ -45,7 +45,7 @@ class WritableVolume:
             with output_errors(path):
                 self._sink = format_module.create(self._folder / path.name, layout)
             for entry in self._folder.iterdir():
-                refuse_existing(path.with_name(entry.name), overwrite)
+                refuse_existing(path.with_name(entry.name), overwrite, layout.names or ())
         except BaseException as error:
             self.discard()
             if isinstance(error, RockError) or not isinstance(error, Exception):
@@ -134,6 +134,8 @@ def create_volume(
     *,
     chunks: Sequence[int] | None = None,
     overwrite: bool = False,
+    colour: bool = False,
+    names: Sequence[str] | None = None,
 ) -> WritableVolume:
     """Return a new volume to be filled by slices inside a ``with`` block, in the format of the suffix.
 
@@ -149,14 +151,23 @@ def create_volume(
         chunks: lengths along (z,) y, x of the pieces of a chunked format; by default 64 in 3D and 512 in 2D. Writing
             blocks that are multiples of it is fastest. In Zarr, longer ones are shards of smaller chunks.
         overwrite: replace an existing target, once the new one is complete.
+        colour: the three channels are red, green and blue of 8 bits: TIFF and PNG say so to other programs.
+        names: of the slices of a folder, without an ending; None to number them.
 
     Raises:
         OutputError: the target exists, its folder cannot be written, the disk is full, or the format cannot hold this.
     """
-    return WritableVolume(Path(path), plan(shape, dtype, spacing, chunks), overwrite)
+    return WritableVolume(Path(path), plan(shape, dtype, spacing, chunks, colour, names), overwrite)
 
 
-def plan(shape: Sequence[int], dtype: Any, spacing: Sequence[float] | None, chunks: Sequence[int] | None) -> Layout:
+def plan(
+    shape: Sequence[int],
+    dtype: Any,
+    spacing: Sequence[float] | None,
+    chunks: Sequence[int] | None,
+    colour: bool = False,
+    names: Sequence[str] | None = None,
+) -> Layout:
     """Return what a new volume shall hold, its arguments checked; see `create_volume`."""
     shape = tuple(int(size) for size in shape)
     if len(shape) not in (3, 4) or min(shape) < 1:
@@ -166,9 +177,15 @@ def plan(shape: Sequence[int], dtype: Any, spacing: Sequence[float] | None, chun
     if len(pieces) != len(spatial) or (spacing is not None and len(spacing) != len(spatial)):
         raise OutputError(f"chunks {pieces} and spacing {spacing} must have one value for each of {spatial}.")
     dtype = np.dtype(np.uint8 if np.dtype(dtype) == bool else dtype)
+    if colour and (shape[0] != 3 or dtype != np.uint8):
+        raise OutputError(f"colours are three channels of uint8, not {shape} {dtype}.")
+    if names is not None and len(names) != spatial[0]:
+        raise OutputError(f"{len(names)} names do not fit {spatial[0]} slices.")
     return Layout(
         shape,
         dtype,
         None if spacing is None else tuple(float(size) for size in spacing),
         tuple(min(int(piece), size) for piece, size in zip(pieces, spatial, strict=True)),
+        colour,
+        None if names is None else tuple(names),
     )

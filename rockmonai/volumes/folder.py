@@ -13,6 +13,7 @@ import numpy as np
 from rockmonai.errors import DataError
 from rockmonai.volumes.deferred import Deferred
 from rockmonai.volumes.formats import inventory, picture_kind
+from rockmonai.volumes.listing import stem_of
 from rockmonai.volumes.natural import natural_sorted
 from rockmonai.volumes.planes import Planes, mapped
 from rockmonai.volumes.source import Source
@@ -24,7 +25,7 @@ def open_source(path: Path, member: str) -> Source:
     Raises:
         DataError: no image in the folder, images of several formats, or one that differs from the first.
     """
-    files = natural_sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
+    files = _files(path)
     kinds = {picture_kind(file) for file in files} - {None}
     if len(kinds) != 1:
         found = inventory(file.name for file in files)
@@ -53,6 +54,22 @@ def open_source(path: Path, member: str) -> Source:
         white=first.white,
         palette=first.palette,
     )
+
+
+def slice_names(path: str | Path) -> list[str] | None:
+    """Return the names of the slices of a folder, without their endings, from the first to the last.
+
+    None for what is no folder of slices, or where two of them have one name.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return None
+    names = [stem_of(file) for file in _files(path) if picture_kind(file)]
+    return names if names and len(set(names)) == len(names) else None
+
+
+def _files(folder: Path) -> list[Path]:
+    return natural_sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
 def _slice(opener: Callable[[Path, str], Source], file: Path) -> Source:

@@ -75,8 +75,9 @@ def intact(folder: Path) -> list[Entry]:
 
 
 def written(folder: Path) -> list[Entry]:
-    """Return the blocks that any rank has ever noted, each once."""
-    entries = [entry for file in sorted(folder.glob("journal*.jsonl")) for entry in _read(file)]
+    """Return the blocks that any rank has ever noted, each once, as it was written last."""
+    files = sorted(folder.glob("journal*.jsonl"), key=lambda file: file.name != _INTACT)
+    entries = [entry for file in files for entry in _read(file)]
     return list({entry.block: entry for entry in entries}.values())
 
 

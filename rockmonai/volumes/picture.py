@@ -81,19 +81,21 @@ def _png_bits(path: Path) -> int:
 
 
 def create(path: Path, layout: Layout) -> Sink:
-    """Create a grey PNG of 8 or 16 bits with its spacing as resolution, held in memory until the end.
+    """Create a PNG, grey of 8 or 16 bits or RGB, with its spacing as resolution, held in memory until the end.
 
     Raises:
-        OutputError: a volume, several channels, or another dtype.
+        OutputError: a volume, several channels that are no colours, or another dtype.
     """
-    if layout.axes != "YX" or layout.dtype not in (np.uint8, np.uint16):
+    channels, *plane = layout.shape
+    if len(plane) != 2 or (channels > 1 and not layout.colour) or layout.dtype not in (np.uint8, np.uint16):
         raise OutputError(
             f"PNG takes one slice of uint8 or uint16, not {layout.shape} {layout.dtype}: write .tif instead."
         )
-    pixels = np.zeros(layout.stored, layout.dtype)
+    axes, shape = ("YXC", (*plane, 3)) if layout.colour else ("YX", plane)
+    pixels = np.zeros(shape, layout.dtype)
 
     def finish() -> None:
         resolution = {"dpi": tuple(25400.0 / size for size in layout.spacing[::-1])} if layout.spacing else {}
         Image.fromarray(pixels).save(path, "PNG", **resolution)
 
-    return Sink(pixels, "YX", finish=finish)
+    return Sink(pixels, axes, finish=finish)

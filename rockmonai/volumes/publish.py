@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 from rockmonai.errors import OutputError
@@ -13,13 +14,19 @@ from rockmonai.volumes.atomic import partial_name, sync
 _SLICE = re.compile(r"\d+\.(png|tif)")
 
 
-def refuse_existing(target: Path, overwrite: bool) -> None:
-    """Raise an OutputError if ``target`` exists and may not be replaced: a folder only if it is a volume of ours."""
+def refuse_existing(target: Path, overwrite: bool, names: Collection[str] = ()) -> None:
+    """Raise an OutputError if ``target`` exists and may not be replaced.
+
+    Args:
+        target: a folder may be replaced only if it is a Zarr, or holds numbered slices and such of these ``names``.
+        overwrite: whether anything may.
+        names: of the slices that take their place.
+    """
     if target.exists() and not overwrite:
         raise OutputError(
             f"{target} exists: remove it, choose another name or overwrite it (overwrite=True, or --overwrite true)."
         )
-    strange = [] if target.suffix == ".zarr" or not target.is_dir() else _not_slices(target)
+    strange = [] if target.suffix == ".zarr" or not target.is_dir() else _not_slices(target, names)
     if strange:
         raise OutputError(
             f"{target} is a folder that holds more than numbered slices ({strange[0]}) and is not replaced: choose "
@@ -27,8 +34,9 @@ def refuse_existing(target: Path, overwrite: bool) -> None:
         )
 
 
-def _not_slices(folder: Path) -> list[str]:
-    return sorted(entry.name for entry in folder.iterdir() if not _SLICE.fullmatch(entry.name))
+def _not_slices(folder: Path, names: Collection[str]) -> list[str]:
+    known = {f"{name}{suffix}" for name in names for suffix in (".png", ".tif")}
+    return sorted(e.name for e in folder.iterdir() if not (_SLICE.fullmatch(e.name) or e.name in known))
 
 
 def publish(finished: Path, target: Path, overwrite: bool) -> None:
@@ -39,7 +47,7 @@ def publish(finished: Path, target: Path, overwrite: bool) -> None:
     Raises:
         OutputError: the target exists and may not be replaced.
     """
-    refuse_existing(target, overwrite)
+    refuse_existing(target, overwrite, [entry.stem for entry in finished.iterdir()] if finished.is_dir() else ())
     for path in [finished, *finished.rglob("*")]:
         sync(path)
     replaced = partial_name(target)

@@ -51,12 +51,16 @@ class Layout:
         dtype: of the values.
         spacing: micrometres along (z,) y, x; None where unknown.
         chunks: lengths along (z,) y, x of the pieces in which the file will be written.
+        colour: whether the three channels are red, green and blue, which TIFF and PNG interleave.
+        names: of the slices of a folder; None to number them.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     spacing: tuple[float, ...] | None
     chunks: tuple[int, ...]
+    colour: bool = False
+    names: tuple[str, ...] | None = None
 
     @property
     def axes(self) -> str:

@@ -1,4 +1,4 @@
-"""The voxel size that a TIFF file states, in the dialect of OME, of ImageJ or of plain resolution tags."""
+"""The voxel size that a TIFF file states, in the dialect of OME, ImageJ, plain resolution tags or Zeiss microscopes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def tiff_spacing(file: tifffile.TiffFile, is_volume: bool) -> tuple[float, ...] 
     elif file.is_imagej:
         spacing = _imagej(file)
     else:
-        # Resolution tags know no z, so a plain stack has no spacing.
-        in_plane = _tags(file)
+        # Neither resolution tags nor microscopes know a z, so a plain stack has no spacing.
+        in_plane = _tags(file) or _zeiss(file)
         spacing = [None, *in_plane] if in_plane else [None] * 3
     return complete(spacing if is_volume else spacing[1:])
 
@@ -56,6 +56,16 @@ def _tags(file: tifffile.TiffFile) -> tuple[float, ...] | None:
         return None
     per_inch = _UNITS_PER_INCH[tag.value]
     return spacing_from_dpi([_ratio(file, f"{axis}Resolution") * per_inch for axis in "YX"])
+
+
+def _zeiss(file: tifffile.TiffFile) -> tuple[float | None, ...] | None:
+    metadata: dict[str, Any] = file.sem_metadata or {}
+    for key in ("ap_image_pixel_size", "ap_pixel_size"):
+        # A name, a number and its unit; what the microscope could not tell is a word without a unit.
+        _, *size = metadata.get(key, [key])
+        if len(size) == 2 and isinstance(size[0], int | float):
+            return (micrometres(*size),) * 2
+    return None
 
 
 def _ratio(file: tifffile.TiffFile, name: str) -> float:

@@ -11,12 +11,12 @@ import tifffile
 
 from rockmonai.bundle import open_store
 from rockmonai.data import Scan
-from rockmonai.errors import ModelError, find_rock_error
+from rockmonai.errors import ModelError, UsageError, find_rock_error
 from rockmonai.inferers import tile
 from rockmonai.networks import SRResNet
 from rockmonai.transforms import ScaleGreyd
-from rockmonai.volumes import create_volume
-from tests.bundles.runs import tiny_network, workflow, write_model
+from rockmonai.volumes import BlockStore, create_volume, open_volume
+from tests.bundles.runs import predict, tiny_network, workflow, write_model
 
 
 @pytest.fixture
@@ -71,3 +71,54 @@ def test_where_and_how_fast_it_runs_is_not_part_of_it(tmp_path):
     with pytest.raises(Exception) as caught:
         workflow("srgan", "inference", "infer", **options, seed=3, block_size=16).run()
     assert "(config#seed 0 -> 3)" in str(find_rock_error(caught.value))
+
+
+def test_what_is_not_wanted_is_not_opened(parts, tmp_path):
+    before = sorted(tmp_path.iterdir())
+    assert open_store(None, *parts, beside="uncertainty") is None
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(("beside", "channels"), [("uncertainty", 1), ("colours", 3)])
+def test_what_stands_beside_classes_is_bytes_of_its_own_channels(parts, tmp_path, caplog, beside, channels):
+    with caplog.at_level(logging.INFO, "rockmonai"):
+        store = open_store(str(tmp_path / "beside.ome.zarr"), *parts, beside=beside)
+    assert (store.shape, store.dtype, store.classes) == ((channels, 40, 60, 80), np.uint8, False)
+    (line,) = caplog.messages
+    assert line.startswith(f"beside it {tmp_path}/beside.ome.zarr ({beside}, uint8): 12 blocks; disk: about ")
+    with pytest.raises(UsageError, match="use 'uncertainty' or 'colours'"):
+        open_store(str(tmp_path / "other.tif"), *parts, beside="colors")
+
+
+def test_a_config_asks_for_what_it_wants_beside_the_classes(tmp_path, monkeypatch):
+    """With nothing but names of files, which a run that is continued may still change."""
+    wanted = {"_target_": "rockmonai.bundle.open_store", "scan": "@scan", "tiling": "@tiling", "weights": "@ckpt_path"}
+    overlay = {
+        "uncertainty_file": None,
+        "colour_file": None,
+        "colours": [[255, 0, 0], [0, 255, 0], [0, 0, 255]],
+        "uncertainty": wanted | {"output_file": "@uncertainty_file", "beside": "uncertainty"},
+        "picture": wanted | {"output_file": "@colour_file", "beside": "colours"},
+        "writer#uncertainty": "@uncertainty",
+        "writer#picture": "@picture",
+        "writer#colours": "@colours",
+        "dataset#done": "$@writer.done",
+    }
+    (tmp_path / "beside.json").write_text(json.dumps(overlay))
+    write_model(tmp_path, "sem_segmentation")
+    grey = np.random.default_rng(0).integers(0, 256, (8, 40, 50), dtype=np.uint8)
+    for number, plane in enumerate(grey, 7):
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        tifffile.imwrite(tmp_path / "scans" / f"SEM{number}.tif", plane)
+    config, names = ["inference", str(tmp_path / "beside.json")], {f"SEM{number}.png" for number in range(7, 15)}
+    options = {"config": config, "bundle": "sem_segmentation", "slicewise": "z", "block_size": [4, 16, 16]}
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.delattr(BlockStore, "complete")
+        predict(tmp_path / "scans", tmp_path / "classes", tmp_path, **options)
+    files = {f"{key}_file": str(tmp_path / key) for key in ("uncertainty", "colour")}
+    predict(tmp_path / "scans", tmp_path / "classes", tmp_path, **options, **files)
+    classes, unsure = (open_volume(tmp_path / name).read() for name in ("classes", "uncertainty"))
+    shown = open_volume(tmp_path / "colour", grey="keep").read()
+    assert all({path.name for path in (tmp_path / name).iterdir()} == names for name in ("classes", "colour"))
+    assert np.array_equal(shown, np.eye(3, dtype=np.uint8)[classes[0]].transpose(3, 0, 1, 2) * 255)
+    assert unsure.shape == classes.shape and unsure.std() > 1

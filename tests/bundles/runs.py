@@ -27,7 +27,7 @@ def config_of(bundle: str, *names: str) -> dict:
 def tiny_network(bundle: str = "srgan", overlay: str | None = None, **override) -> dict:
     """Return the overrides that make a bundle's network small, on the CPU, and its scale 2 if it has one."""
     config = config_of(bundle, "inference", *([overlay] if overlay else []))
-    scale = {"scale": 2} if config["scale"] > 1 else {}
+    scale = {"scale": 2} if config.get("scale", 1) > 1 else {}
     return {"device": "cpu", **scale, **_small(config, "network_def")} | override
 
 
@@ -120,15 +120,17 @@ def write_model(folder: Path, bundle: str = "srgan", **override) -> nn.Module:
 def write_small_set(folder: Path, bundle: str = "srgan") -> Path:
     """Write a data set of tiny textured pairs for a bundle, x2 if it has a scale: 3 + 2 + 2 labels of 48x48.
 
-    The right quarter of all masks is set: there are windows of 24x24 with much, little and nothing of it.
+    The right quarter of all masks is set: there are windows of 24x24 with much, little and nothing of it. Where classes
+    have names, the labels are numbers of theirs.
     """
     rng = np.random.default_rng(0)
     config = config_of(bundle, "evaluate")
-    finer = 2 if config["scale"] > 1 else 1
+    finer = 2 if config.get("scale", 1) > 1 else 1
     for split, count in {"train": 3, "validation": 2, "test": 2}.items():
         for number in range(count):
             coarse = rng.integers(1, 255, (48 // finer, 48 // finer), dtype=np.uint8)
-            made = {"image": coarse, "label": coarse.repeat(finer, 0).repeat(finer, 1)}
+            fine = coarse.repeat(finer, 0).repeat(finer, 1)
+            made = {"image": coarse, "label": fine % len(config["classes"]) if "classes" in config else fine}
             for key, name in {**config["folders"], **config.get("masks", {})}.items():
                 (folder / split / name).mkdir(parents=True, exist_ok=True)
                 mask = np.repeat([[0, 1]], [36, 12], axis=1).repeat(48, 0).astype(np.uint8)

@@ -9,14 +9,20 @@ import tifffile
 
 from rockmonai.data import pairs, sample_rock
 from rockmonai.errors import DataError, UsageError
-from rockmonai.transforms import OpenVolumed, RandPairedCropd
+from rockmonai.transforms import OpenVolumed, RandPairedCropd, WholeImaged
 from tests.data.images import write
 
 
 def make(folder, names, image=(8, 8), label=(16, 16), split="train", modalities=("image", "label")):
+    with_validation(folder)
     for name in names:
         write(folder / split / modalities[0] / f"{name}.tif", image)
         write(folder / split / modalities[1] / f"{name}.tif", label)
+
+
+def with_validation(folder):
+    """Let ``folder`` have a validation split, for which nothing of the others is held out."""
+    (folder / "validation").mkdir(parents=True, exist_ok=True)
 
 
 def expect(match, *args, **kwargs):
@@ -27,11 +33,13 @@ def expect(match, *args, **kwargs):
 
 @pytest.mark.parametrize("alias", ["validation", "val", "valid"])
 def test_validation_has_several_names(tmp_path, alias):
-    make(tmp_path, ["a"], split=alias)
-    assert len(pairs(str(tmp_path), "validation", scale=2)) == 1
+    for folder in ("image", "label"):
+        write(tmp_path / alias / folder / "a.tif")
+    assert len(pairs(str(tmp_path), "validation")) == 1
 
 
 def test_deeprock_naming(tmp_path):
+    with_validation(tmp_path)
     for name in ("0001", "0002"):
         write(tmp_path / "sandstone2D_train_HR" / f"{name}.tif", (32, 32))
         write(tmp_path / "sandstone2D_train_LR_default_X4" / f"{name}x4.tif", (8, 8))
@@ -62,6 +70,7 @@ def test_modalities_and_masks_named_each_in_its_own_way(tmp_path, sample):
         "lowdensity": ("lowdensity", "SEM_dark"),
         "highdensity": ("highdensity", "SEM_light"),
     }
+    with_validation(tmp_path / "images7")
     for folder, word in named.values():
         for number in ("001", "002", "010"):
             write(tmp_path / "images7" / "train" / f"{folder}{sample}" / f"{word}{number}.tif", (8, 8))
@@ -89,6 +98,7 @@ def test_a_misspelt_image_folder_is_not_replaced_by_the_label(tmp_path):
 
 
 def test_the_label_stands_in_for_a_missing_image(tmp_path, caplog):
+    with_validation(tmp_path)
     for name in "ab":
         write(tmp_path / "train" / "label" / f"{name}.tif", (16, 16))
     with caplog.at_level("INFO", "rockmonai"):
@@ -128,6 +138,7 @@ def test_folder_of_slices_is_one_volume_for_a_3d_model(tmp_path):
 
 
 def test_sub_folders_of_slices_are_volumes(tmp_path):
+    with_validation(tmp_path)
     for name in ("rock1", "rock2"):
         write_slices(tmp_path / "train" / "image" / name, 4, (8, 8))
         write_slices(tmp_path / "train" / "label" / name, 8)
@@ -219,7 +230,7 @@ def test_slice_for_a_3d_model(tmp_path):
 
 def test_missing_split_lists_the_folder(tmp_path):
     make(tmp_path, ["a"])
-    expect("no folder 'test'; it holds train/", str(tmp_path), "test")
+    expect("no folder 'test'; it holds train/, validation/", str(tmp_path), "test")
 
 
 def test_slices_of_a_volume_need_as_many_on_both_sides(tmp_path):
@@ -249,6 +260,7 @@ def test_folders_without_a_label(tmp_path):
 
 
 def test_masks_are_matched_and_checked_where_there_are_any(tmp_path):
+    with_validation(tmp_path)
     for folder in ("txm", "sem", "charge"):
         write(tmp_path / "train" / folder / f"{folder}001.tif", (16, 16))
     options = {"folders": {"image": "txm", "label": "sem"}, "masks": {"charge": "charge", "lowdensity": "low"}}
@@ -263,6 +275,7 @@ def test_masks_are_matched_and_checked_where_there_are_any(tmp_path):
 
 
 def test_masks_may_stand_for_the_label_that_is_made_of_them(tmp_path):
+    with_validation(tmp_path)
     folders = {"image": "sem", "lowdensity": "low", "highdensity": "high"}
     for folder in folders.values():
         write(tmp_path / "train" / folder / f"{folder}001.tif", (16, 16))
@@ -286,3 +299,57 @@ def test_a_flat_folder_has_no_masks(tmp_path):
     write(tmp_path / "a.tif", (16, 16))
     folders = {"image": "image", "lowdensity": "low"}
     expect("has no folder 'low' for 'lowdensity'", tmp_path, folders=folders, reference="image")
+
+
+def test_what_is_painted_in_colours_is_kept_and_its_image_weighed(tmp_path):
+    grey = {"image": "luma", "label": "keep"}
+    for key in ("image", "label"):
+        (tmp_path / "test" / key).mkdir(parents=True)
+        for name, colours in (("a", (1, 2, 3)), ("b", (4, 4, 4))):
+            pixels = np.full((16, 16, 3), colours, np.uint8)
+            tifffile.imwrite(tmp_path / "test" / key / f"{name}.tif", pixels, photometric="rgb")
+    write(tmp_path / "test" / "label" / "b.tif", (16, 16))  # class numbers
+    assert [record["name"] for record in pairs(tmp_path, "test", grey=grey)] == ["a", "b"]
+    expect("image/a.tif is a colour image", tmp_path, "test", grey={"label": "keep"})
+    expect("label/a.tif is a colour image", tmp_path, "test", grey={"image": "luma"})
+    expect("colour image", tmp_path, "test")
+    assert len(pairs(tmp_path, "test", grey="luma")) == 2
+    several = np.ones((2, 16, 16), np.uint8)
+    tifffile.imwrite(tmp_path / "test" / "label" / "b.tif", several, imagej=True, metadata={"axes": "CYX"})
+    expect("label/b.tif has 2 channels", tmp_path, "test", grey=grey)
+
+
+def test_an_info_bar_is_in_no_part_of_an_image(tmp_path):
+    image = write(tmp_path / "a.tif", (20, 8))
+    rows = [pairs(image, split, info_bar=4)[0]["roi"][0] for split in ("train", "validation", "test")]
+    assert rows == [[0, 12], [12, 14], [14, 16]]
+    write(tmp_path / "set" / "test" / "label" / "a.tif", (20, 8))
+    (found,) = pairs(tmp_path / "set", "test", info_bar=4, patch_size=8)
+    assert found["roi"] == [[0, 16], [0, 8]]
+    listed = {
+        "test": [{"label": "a.tif", "roi": [[10, 20], [2, 8]]}],
+        "train": [{"label": "a.tif", "roi": [[17, 20], [0, 8]]}],
+    }
+    (tmp_path / "set.json").write_text(json.dumps(listed))
+    assert pairs(tmp_path / "set.json", "test", info_bar=4)[0]["roi"] == [[10, 16], [2, 8]]
+    expect("roi of .* is 0 x 8, smaller than a patch", tmp_path / "set.json", info_bar=4)
+    expect("20 rows, of which an info bar of 20 leaves no image; pass", tmp_path / "set", "test", info_bar=20)
+    expect("is 4 x 8, smaller than a patch of 8 x 8", tmp_path / "set", "test", info_bar=16, patch_size=8)
+
+
+def test_volumes_have_no_info_bar(tmp_path):
+    write(tmp_path / "test" / "label" / "a.tif", (4, 20, 8))
+    assert "roi" not in pairs(tmp_path, "test", spatial_dims=3, info_bar=4)[0]
+    assert pairs(tmp_path, "test", info_bar=4)[0]["roi"] == [[0, 1], [0, 20], [0, 8]]
+
+
+def test_the_shale_without_its_info_bar(real_data):
+    keys, grey = ["image", "label"], {"image": "luma", "label": "keep"}
+    options = {"folders": {"image": "images", "label": "labels"}, "grey": grey, "info_bar": 80}
+    found = [pairs(real_data / "shale_sem", split, **options) for split in ("train", "validation", "test")]
+    assert [[record["name"] for record in records] for records in found] == [["1", "2", "3"], ["4"], ["1"]]
+    (record,) = found[2]
+    read = WholeImaged(keys, spatial_dims=2)(OpenVolumed(keys, grey)(record))
+    assert read["image"].shape == (1, 688, 1024) and read["label"].shape == (3, 688, 1024)
+    (left_out,) = pairs(real_data / "shale_sem", "test", fold=4, **options)
+    assert left_out == record | {"name": "test_1"}

@@ -36,11 +36,25 @@ def test_splits_have_several_names(tmp_path, name, split):
     assert len(listed(tmp_path, {name: [{"label": "a.tif"}]}, split)) == 1
 
 
+def test_the_records_of_all_lists_take_turns(tmp_path):
+    half = [[[0, 4], [0, 16], [0, 16]], [[4, 8], [0, 16], [0, 16]]]
+    content = {
+        "test": [{"label": "a.tif", "roi": half[1]}],
+        "training": [{"label": "a.tif", "roi": half[0]}],
+        "val": [],
+    }
+    left_out = [listed(tmp_path, content, "test", fold=fold)[0] for fold in (0, 1)]
+    assert [(one["name"], one["roi"]) for one in left_out] == [("train_a", half[0]), ("test_a", half[1])]
+    (train,) = listed(tmp_path, content, fold=0)
+    assert train == left_out[1]
+
+
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
         ("{'train': []}", r"set\.json is not JSON"),
         ([{"label": "a.tif"}], r"set\.json holds a list; write an object of lists"),
+        ({"trian": [{"label": "a.tif"}]}, "lists no records of train, validation, test; it has trian"),
         ({"test": [{"label": "a.tif"}], "val": []}, "lists no 'train' records; it has test, val"),
         ({"train": {"label": "a.tif"}}, "'train' in .* is a dict; write a list of records"),
         ({"train": [{"label": "a.tif"}, "a.tif"]}, "Record 2 of 'train' in .* is a str; write an object"),

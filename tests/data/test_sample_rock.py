@@ -15,6 +15,7 @@ from rockmonai.data.grain_pack import random_field
 from rockmonai.data.synthetic import sandstone, shale
 from rockmonai.data.synthetic_scan import degrade, electron_microscope, xray_microscope
 from rockmonai.errors import OutputError, UsageError
+from rockmonai.volumes import open_volume
 
 # The package exports a function of the module's name, so the module is fetched by its path.
 module = importlib.import_module("rockmonai.data.sample_rock")
@@ -28,7 +29,7 @@ def small_sets(monkeypatch: pytest.MonkeyPatch) -> None:
         dims: {"train": (2, size), "validation": (1, size), "test": (1, size)} for dims, size in ((2, 96), (3, 48))
     }
     monkeypatch.setattr(module, "_SPLITS", small)
-    monkeypatch.setattr(module, "shale", lambda shape, seed: shale((shape[0] // 4, shape[1] // 4), seed))
+    monkeypatch.setattr(module, "_SHALE_SHAPE", {2: (96, 128), 3: (24, 24, 24)})
 
 
 def contents(folder: str) -> dict[str, bytes]:
@@ -106,12 +107,29 @@ def test_a_sandstone_has_the_shares_of_its_classes(shape: tuple[int, ...]) -> No
         assert grain_grey + 0.1 < bright_grey <= 1
 
 
-def test_a_shale_has_its_imbalanced_shares() -> None:
-    rock = shale((128, 160), 0)
+@pytest.mark.parametrize("shape", [(128, 160), (48, 48, 48)])
+def test_a_shale_has_its_imbalanced_shares(shape: tuple[int, ...]) -> None:
+    rock = shale(shape, 0)
     shares = np.bincount(rock["semantic"].ravel()) / rock["semantic"].size
     np.testing.assert_allclose(shares, [0.82, 0.11, 0.03, 0.04], atol=2e-3)
     mineral, organic, pore, _ = (rock["grey"][rock["semantic"] == i].mean() for i in range(4))
     assert pore + 0.1 < organic < mineral - 0.1
+
+
+@pytest.mark.parametrize(("spatial_dims", "count"), [(2, (4, 2)), (3, (3, 1))])
+def test_a_shale_comes_as_images_and_labels_of_class_numbers(
+    spatial_dims: int, count: tuple[int, int], tmp_path: Path
+) -> None:
+    folder = Path(module.sample_shale(spatial_dims, directory=str(tmp_path)))
+    assert folder.name == f"sample_shale-v1-{spatial_dims}d-seed0"
+    for split, number in zip(("train", "test"), count, strict=True):
+        for kind, classes in (("images", 0), ("labels", 4)):
+            files = sorted((folder / split / kind).iterdir())
+            assert [file.name for file in files] == [f"{n}.tif" for n in range(1, number + 1)]
+            for pixels in map(tifffile.imread, files):
+                assert (pixels.shape, pixels.dtype) == (module._SHALE_SHAPE[spatial_dims], np.uint8)
+                assert not classes or set(np.unique(pixels)) == set(range(classes))
+            assert open_volume(files[0]).spacing == pytest.approx((0.01,) * spatial_dims)
 
 
 def test_a_random_field_has_the_matern_correlation() -> None:
@@ -205,5 +223,7 @@ def test_a_cache_that_cannot_be_written_says_what_to_set(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("wrong", [{"spatial_dims": 4}, {"scale": 0}, {"scale": 2.0}, {"seed": -1}])
 def test_a_wrong_argument_is_named(wrong: dict[str, float], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
-        module.sample_rock(**wrong, directory=str(tmp_path))
+    makers = [module.sample_rock] + [module.sample_shale] * ("scale" not in wrong)
+    for make in makers:
+        with pytest.raises(UsageError, match=str(next(iter(wrong.values())))):
+            make(**wrong, directory=str(tmp_path))

@@ -162,6 +162,30 @@ def test_a_region_is_a_scan_of_its_own(scan, greys, tmp_path):
             Scan(scan.path, scaled, region=wrong)
 
 
+def test_an_info_bar_is_not_there(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 255, (12, 8, 3), np.uint8)
+    rgb[:9] = rgb[:9, :, :1]  # colours in the bar alone
+    path = str(tmp_path / "sem.tif")
+    tifffile.imwrite(path, rgb, photometric="rgb")
+    scan = Scan(path, lambda record: record, grey="luma", info_bar=3)
+    assert scan.shape == (9, 8)
+    # Beyond its lower face the image is mirrored, not continued by the bar.
+    expected = np.pad(rgb[:9, :, 0], ((0, 2), (0, 0)), "symmetric")
+    assert np.array_equal(scan.read((slice(0, 11), slice(0, 8)))[0], expected)
+    part = Scan(path, lambda record: record, region=[[5, 9], [0, 8]], grey="luma", info_bar=3)
+    assert np.array_equal(part.read((slice(0, 4), slice(0, 8)))[0], rgb[5:9, :, 0])
+    with pytest.raises(DataError, match=r"does not fit .*sem.tif of 9 x 8 voxels"):
+        Scan(path, lambda record: record, region=[[5, 10], [0, 8]], grey="luma", info_bar=3)
+    with pytest.raises(DataError, match="has 12 rows, of which an info bar of 12 leaves no image; pass"):
+        Scan(path, lambda record: record, grey="luma", info_bar=12)
+    with pytest.raises(DataError, match="colour image"):
+        Scan(path, lambda record: record, info_bar=3)
+
+
+def test_a_volume_has_no_info_bar(scan):
+    assert Scan(scan.path, scaled, info_bar=3).shape == scan.shape
+
+
 def test_nan_outside_the_region_are_not_there(tmp_path):
     grey = np.random.default_rng(0).random((4, 6, 8), np.float32)
     grey[0], grey[2, 3, 4] = np.nan, np.nan

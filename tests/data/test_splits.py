@@ -68,6 +68,77 @@ def test_files_are_held_out_from_the_end(tmp_path, count, holdout, sizes):
     assert [*found[0], *found[1], *found[2]] == [(f"s{number}", None) for number in range(count)]
 
 
+def write_splits(folder, **counts):
+    for split, count in counts.items():
+        for number in range(1, count + 1):
+            write(folder / split / "label" / f"{number}.tif", (16, 8))
+    return folder
+
+
+@pytest.mark.parametrize(("count", "holdout", "kept"), [(4, 0.25, 1), (4, 0.5, 2), (2, 0.9, 1), (20, 0.25, 5)])
+def test_the_last_of_the_training_folder_validate_where_no_folder_does(tmp_path, count, holdout, kept):
+    train, validation, test = parts(write_splits(tmp_path, train=count, testing=2), holdout=holdout)
+    assert train == [(str(number), None) for number in range(1, count - kept + 1)]
+    assert validation == [(str(number), None) for number in range(count - kept + 1, count + 1)]
+    assert test == [("1", None), ("2", None)]
+
+
+def test_a_single_training_image_is_cut_where_no_folder_validates(tmp_path):
+    train, validation, test = parts(write_splits(tmp_path, train=1, test=1))
+    assert train == [("1", [[0, 12], [0, 8]])] and validation == [("1", [[12, 16], [0, 8]])]
+    assert test == [("1", None)]
+
+
+def test_a_training_folder_alone_is_split_like_plain_images(tmp_path):
+    assert [[name for name, _ in part] for part in parts(write_splits(tmp_path, train=8))] == [
+        ["1", "2", "3", "4", "5", "6"],
+        ["7"],
+        ["8"],
+    ]
+
+
+def test_a_validation_folder_keeps_all_of_the_training_folder(tmp_path):
+    write_splits(tmp_path, train=3, val=1)
+    assert [len(pairs(tmp_path, split)) for split in SPLITS[:2]] == [3, 1]
+    with pytest.raises(DataError, match="no folder 'test'; it holds train/, val/"):
+        pairs(tmp_path, "test")
+
+
+@pytest.mark.parametrize("missing", SPLITS[:2])
+def test_a_test_folder_alone_only_tests(tmp_path, missing):
+    write_splits(tmp_path, test=3)
+    assert len(pairs(tmp_path, "test")) == 3
+    with pytest.raises(DataError, match=f"no folder '{missing}'; it holds test/"):
+        pairs(tmp_path, missing)
+
+
+def test_every_image_is_left_out_once(tmp_path):
+    write_splits(tmp_path, train=10, test=1)
+    names = [f"train_{number}" for number in range(1, 11)] + ["test_1"]
+    for fold, name in enumerate(names):
+        train, validation, test = parts(tmp_path, fold=fold)
+        assert validation == test == [(name, None)]
+        assert [one for one, _ in train] == [other for other in names if other != name]
+
+
+def test_names_that_differ_need_no_split(tmp_path):
+    for name in "abc":
+        write(tmp_path / f"{name}.tif")
+    assert parts(tmp_path, fold=1) == [[("a", None), ("c", None)], [("b", None)], [("b", None)]]
+
+
+@pytest.mark.parametrize("fold", [-1, 5, 0.5])
+def test_a_fold_that_there_is_not(tmp_path, fold):
+    write_splits(tmp_path, train=4, test=1)
+    with pytest.raises(DataError, match=f"no image number {fold} to leave out of 5: pass a --fold from 0 to 4"):
+        pairs(tmp_path, fold=fold)
+
+
+def test_one_image_cannot_be_left_out(tmp_path):
+    with pytest.raises(DataError, match="has 1 image, which leaves none to train on: leave --fold out"):
+        pairs(write(tmp_path / "a.tif"), fold=0)
+
+
 @pytest.mark.parametrize(
     ("split", "sentence"),
     [

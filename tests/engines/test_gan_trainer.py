@@ -191,3 +191,40 @@ def test_history_pool_returns_earlier_fakes_and_survives_a_checkpoint():
     other.load_state_dict(pool.state_dict())
     assert torch.equal(torch.stack(other.fakes), torch.stack(pool.fakes))
     assert torch.equal(HistoryPool(0)(first), first)
+
+
+class Ensemble(nn.Module):
+    """Two networks that learn side by side; their mean is the prediction."""
+
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = nn.Conv2d(1, 1, 1), nn.Conv2d(1, 1, 1)
+
+    def forward(self, image):
+        one, two = self.one(image), self.two(image)
+        return {"pred": (one + two).detach() / 2, "one": one, "two": two}
+
+
+def test_a_network_may_learn_in_several_ways_at_once():
+    """Each part takes the step of torch's own optimiser on its own loss."""
+    torch.manual_seed(0)
+    network = Ensemble()
+    alone = copy.deepcopy(network)
+    image, label = torch.randn(2, 1, 8, 8), torch.randn(2, 1, 8, 8)
+    one, two = (["one", "label"], ["two", "label"])
+    terms = [LossTerm("one", nn.L1Loss(), between=one), LossTerm("two", nn.MSELoss(), 3.0, between=two)]
+    trainer = GANTrainer(
+        device="cpu",
+        max_epochs=1,
+        train_data_loader=[{"image": image, "label": label}],
+        network=network,
+        optimizer=torch.optim.SGD(network.parameters(), 0.1),
+        losses=terms,
+    )
+    trainer.run()
+    assert set(trainer.state.losses) == {"one", "two"} and trainer.state.output[0]["pred"].shape == (1, 8, 8)
+    for part, loss in ((alone.one, F.l1_loss), (alone.two, lambda a, b: 3 * F.mse_loss(a, b))):
+        optimizer = torch.optim.SGD(part.parameters(), 0.1)
+        loss(part(image), label).backward()
+        optimizer.step()
+    torch.testing.assert_close(weights(network), weights(alone))

@@ -9,8 +9,8 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 
 from rockmonai.errors import DataError
-from rockmonai.inferers import BlockInferer, Slicewise
-from rockmonai.networks import GammaFilter, ResNetGenerator, UNetGenerator
+from rockmonai.inferers import BlockInferer, Slicewise, Symmetrised
+from rockmonai.networks import GammaFilter, ResNetGenerator, StackedUNets, UNet, UNetGenerator
 from tests.inferers.networks import by_blocks, distance, image, randomised, srresnet, tiling, unet
 
 
@@ -39,6 +39,9 @@ def predicted(inferer, network, whole):
         (image(11, 12, 13), lambda: Slicewise(srresnet(scale=2)(), "x")),
         (image(24, 36), lambda: randomised(ResNetGenerator(width=2, blocks=1))),
         (image(48, 80), lambda: randomised(UNetGenerator(width=2, levels=4))),
+        (image(64, 48), lambda: randomised(UNet(width=2, levels=3))),
+        (image(64, 48), lambda: randomised(StackedUNets(width=1, levels=2))),
+        (image(48, 36), lambda: Symmetrised(randomised(UNet(width=2, levels=2)))),
         (image(45, 37), lambda: randomised(GammaFilter())),
         (image(48, 64), lambda: randomised(BasicUNet(2, 1, 1, (2, 2, 2, 2, 2, 2), norm="batch"))),
     ],

@@ -7,7 +7,8 @@ from torch import nn
 
 from rockmonai.errors import ModelError
 from rockmonai.inferers import Slicewise, footprint
-from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SRResNet, UNetGenerator
+from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SRResNet, StackedUNets, UNetGenerator
+from rockmonai.networks import UNet as DoubleUNet
 from tests.inferers.networks import layers, srresnet, unet
 
 
@@ -44,6 +45,33 @@ def test_pix2pix_unet_lies_on_a_grid(levels):
     found = footprint(layers(lambda: UNetGenerator(width=1, levels=levels))(), 2)
     cell = 2**levels
     assert (found.reach, found.stride, found.smallest) == ((3 * (cell - 1),) * 2, (cell,) * 2, (cell,) * 2)
+
+
+@pytest.mark.parametrize(("dims", "levels"), [(2, 1), (2, 2), (2, 4), (3, 2)])
+def test_unet_of_double_convolutions_lies_on_a_grid(dims, levels):
+    # Four 3-kernels on each grid and two on the coarsest, 4 * (1 + 2 + ... + cell / 2) + 2 * cell, and an interpolation
+    # that reads one neighbour on each coarse grid, 2 + 4 + ... + cell.
+    found = footprint(layers(lambda: DoubleUNet(dims, width=1, levels=levels))(), dims)
+    cell = 2**levels
+    assert (found.reach, found.stride, found.smallest) == ((8 * cell - 6,) * dims, (cell,) * dims, (cell,) * dims)
+
+
+def read_by_unet(first, last, levels):
+    """Return the ends of what a U-Net reads for voxels from ``first`` to ``last``, layer by layer."""
+    for _ in range(levels):
+        first, last = (first - 3) // 2, (last + 3) // 2
+    first, last = first - 2, last + 2
+    for _ in range(levels):
+        first, last = 2 * first - 2, 2 * last + 3
+    return first, last
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_stacking_network_reads_what_its_members_read(levels):
+    found = footprint(layers(lambda: StackedUNets(width=1, levels=levels))(), 2)
+    ends = [(here, *read_by_unet(*read_by_unet(here, here, levels), levels)) for here in range(2**levels)]
+    reach = max(max(here - first, last - here) for here, first, last in ends)
+    assert (found.reach, found.stride, found.channels) == ((reach,) * 2, (2**levels,) * 2, 4)
 
 
 @pytest.mark.parametrize(("dims", "blocks"), [(2, 1), (2, 9), (3, 1)])
@@ -90,6 +118,9 @@ def test_result_that_depends_on_the_size_of_the_image_is_not_local():
     aligned = layers(lambda: nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True))()
     assert footprint(aligned, 2).reach == (None, None)
     assert footprint(layers(lambda: nn.Upsample(scale_factor=2, mode="bilinear"))(), 2).reach == (1, 1)
+    # Before it is trained, what a deep network interpolates hardly shows in its output.
+    torch.manual_seed(0)
+    assert footprint(DoubleUNet(width=2, levels=3, align_corners=True), 2).reach == (None, None)
 
 
 def test_grid_of_a_narrow_branch_beside_a_wide_one():

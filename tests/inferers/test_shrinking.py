@@ -12,10 +12,10 @@ from monai.networks.nets import BasicUNet
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from rockmonai.inferers import Orthogonal, Slicewise, Tiling, footprint
+from rockmonai.inferers import Orthogonal, Slicewise, Symmetrised, Tiling, footprint
 from rockmonai.inferers.executors import fastest, padding, shrinking
 from rockmonai.inferers.pieces import Piece, TooSmall, UnknownLayer
-from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, UNetGenerator
+from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, StackedUNets, UNet, UNetGenerator
 from rockmonai.networks.layers import pixel_shuffle
 from tests.inferers.networks import (
     by_blocks,
@@ -81,6 +81,13 @@ IN_2D = {
     "resnet_generator": layers(lambda: ResNetGenerator(width=2, blocks=2, dropout=0.5)),
     "unet_generator": layers(lambda: UNetGenerator(width=2, levels=3)),
     "unet_generator_deep": layers(lambda: UNetGenerator(width=1, levels=6, norm=None, dropout=0.5, final=None)),
+    "double_unet": layers(lambda: UNet(width=2, levels=3, dropout=0.5)),
+    "double_unet_bare": layers(lambda: UNet(width=2, levels=1, norm=None)),
+    "stack_of_unets": lambda: randomised(StackedUNets(width=1, levels=2)),
+    "mean_of_unets": lambda: randomised(StackedUNets(width=2, levels=1, combine="mean")),
+    "binary_unets": lambda: randomised(StackedUNets(width=2, levels=1, combine="backbone")),
+    "symmetrised": lambda: Symmetrised(randomised(UNet(width=2, levels=2))),
+    "symmetrised_finer": lambda: Symmetrised(srresnet(scale=2, out_channels=2)()),
     "linear_filter": layers(LinearFilter),
     "gamma_filter": layers(lambda: GammaFilter(kernel=5)),
     "reused": lambda: randomised(Reused()),
@@ -112,6 +119,10 @@ IN_3D = {
     "segresnet": segresnet(3),
     "resnet_generator": layers(lambda: ResNetGenerator(3, width=1, blocks=1)),
     "unet_generator": layers(lambda: UNetGenerator(3, width=2, levels=2)),
+    "double_unet": layers(lambda: UNet(3, width=2, levels=2)),
+    "stack_of_unets": lambda: randomised(StackedUNets(3, width=1, levels=1)),
+    "symmetrised": lambda: Symmetrised(randomised(UNet(3, width=2, levels=1)), 3),
+    "symmetrised_slices": lambda: Slicewise(Symmetrised(randomised(UNet(width=2, levels=1))), "x"),
     "gamma_filter": layers(lambda: GammaFilter(3, kernel=3)),
     "transposed_3": layers(convolved(3, stride=2), transposed(3, 3, 2, 1, 1)),
     "slices": lambda: Slicewise(srresnet(scale=2, norm="batch")(), "y", batch=3),
@@ -192,6 +203,7 @@ def middle(dims, network, halo):
         "transposed_4",
         "resnet_generator",
         "unet_generator",
+        "double_unet_bare",
         "gamma_filter",
     ],
 )
@@ -230,7 +242,7 @@ def test_grid_of_the_network_matters():
         assert (error > 0.1) == (start == 2)
 
 
-@pytest.mark.parametrize("name", ["stepwise_4", "direct_2", "unet", "segresnet"])
+@pytest.mark.parametrize("name", ["stepwise_4", "direct_2", "unet", "segresnet", "double_unet_bare"])
 @torch.no_grad()
 def test_shrinking_multiplies_less(name):
     network = IN_2D[name]()
@@ -276,6 +288,7 @@ class Odd(nn.Module):
         Odd(nn.Upsample(scale_factor=1.5)),
         Odd(nn.Upsample(size=(16, 16))),
         Odd(nn.ConvTranspose2d(1, 1, 1, 2, 0, 1)),
+        UNet(width=1, levels=1, align_corners=True),
         Odd(nn.InstanceNorm2d(1)),
         Odd(SubpixelUpsample(2, 4, 1), 4),
         Odd(SubpixelUpsample(2, 4, conv_block=None), 4),
@@ -291,7 +304,10 @@ def test_layer_without_a_rule_is_executed_as_it_is(network, caplog):
     assert "the halo of a block is computed whole in every layer" in caplog.text
 
 
-@pytest.mark.parametrize("name", ["unet", "resnet_generator", "unet_generator", "gamma_filter"])
+@pytest.mark.parametrize(
+    "name",
+    ["unet", "resnet_generator", "unet_generator", "double_unet", "stack_of_unets", "binary_unets", "gamma_filter"],
+)
 @torch.no_grad()
 def test_known_layers_shrink(name, caplog):
     caplog.set_level(logging.INFO, "rockmonai")
@@ -310,7 +326,9 @@ def test_network_that_cannot_be_traced():
         shrinking(Branching())
 
 
-@pytest.mark.parametrize("name", ["stepwise_4", "direct_2", "unet", "segresnet", "grouped", "residual_2"])
+@pytest.mark.parametrize(
+    "name", ["stepwise_4", "direct_2", "unet", "segresnet", "double_unet", "mean_of_unets", "grouped", "residual_2"]
+)
 @torch.no_grad()
 def test_bfloat16_is_close(name):
     network, whole = IN_2D[name](), image(64, 64)

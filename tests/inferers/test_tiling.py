@@ -13,6 +13,7 @@ from rockmonai.data import Scan
 from rockmonai.errors import DataError, ModelError, UsageError
 from rockmonai.inferers import Slicewise, tile, tiling
 from rockmonai.inferers.block_inferer import BlockInferer
+from rockmonai.networks import StackedUNets
 from rockmonai.transforms import ScaleGreyd
 from rockmonai.volumes.blocks import size_of
 from tests.inferers.networks import layers, srresnet, unet
@@ -78,6 +79,13 @@ def test_memory_is_predicted(scan_of):
     features = 4 * 4 * 40**3
     assert fine + features < plan.bytes_at_once < 2 * fine + 6 * features
     assert network(whole).shape == (1, 1, 80, 80, 80)
+
+
+@pytest.mark.parametrize(("align_corners", "halo"), [(False, "reach"), (True, 16)])
+def test_memory_is_imagined_with_any_interpolation(scan_of, align_corners, halo):
+    plan = tile(scan_of(64, 64), StackedUNets(width=1, levels=1, align_corners=align_corners).eval(), halo=halo)
+    assert plan.exact != align_corners
+    assert plan.bytes_at_once > 4 * 64 * 64
 
 
 def test_slices_are_taken_in_batches(scan_of):

@@ -17,6 +17,7 @@ from rockmonai.networks import (
     PixelDiscriminator,
     ResNetGenerator,
     SRResNet,
+    UNet,
     UNetGenerator,
 )
 
@@ -52,6 +53,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
         (2, 2, 8, 16, 24),
         (2, 3, 8, 16, 24),
     ),
+    "unet 2d": (partial(UNet, 2, 3, 4, width=2, dropout=0.1), (2, 3, 32, 48), (2, 4, 32, 48)),
+    "unet 3d": (partial(UNet, 3, width=2, levels=2, norm=None), (2, 1, 8, 12, 16), (2, 4, 8, 12, 16)),
     "linear filter 2d": (partial(LinearFilter, 2, 2, 3), (2, 2, 8, 7), (2, 3, 8, 7)),
     "linear filter 3d": (partial(LinearFilter, 3, kernel=5), (2, 1, 8, 7, 6), (2, 1, 8, 7, 6)),
     "gamma filter 2d": (GammaFilter, (2, 1, 8, 7), (2, 1, 8, 7)),
@@ -96,7 +99,7 @@ def test_torchscript_computes_the_same(case):
     torch.testing.assert_close(torch.jit.script(network)(image), network(image))
 
 
-@pytest.mark.parametrize("name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "unet generator 2d"])
+@pytest.mark.parametrize("name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "unet generator 2d", "unet 2d"])
 def test_onnx_computes_the_same(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     build, shape, _ = NETWORKS[name]

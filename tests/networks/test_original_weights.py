@@ -7,6 +7,7 @@ from collections import OrderedDict
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from rockmonai.errors import ModelError
@@ -17,6 +18,7 @@ from rockmonai.networks import (
     PixelDiscriminator,
     ResNetGenerator,
     SRResNet,
+    UNet,
     UNetGenerator,
     renamed_weights,
 )
@@ -121,6 +123,45 @@ class PlainGamma(nn.Module):
         return self.conv((x + 1e-16) ** self.exponent)
 
 
+def convolutions(inside, between, outside):
+    layers = []
+    for a, b in ((inside, between), (between, outside)):
+        layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU()]
+    return nn.Sequential(*layers)
+
+
+class PlainUNet(nn.Module):
+    """Four levels, one after the other, whose interpolation aligns the corners."""
+
+    def __init__(self, channels, classes, width=2):
+        super().__init__()
+        self.inc = convolutions(channels, width, width)
+        self.down1 = convolutions(width, 2 * width, 2 * width)
+        self.down2 = convolutions(2 * width, 4 * width, 4 * width)
+        self.down3 = convolutions(4 * width, 8 * width, 8 * width)
+        self.down4 = convolutions(8 * width, 8 * width, 8 * width)
+        self.up1 = convolutions(16 * width, 8 * width, 4 * width)
+        self.up2 = convolutions(8 * width, 4 * width, 2 * width)
+        self.up3 = convolutions(4 * width, 2 * width, width)
+        self.up4 = convolutions(2 * width, width, width)
+        self.outc = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x):
+        one = self.inc(x)
+        two = self.down1(F.max_pool2d(one, 2))
+        three = self.down2(F.max_pool2d(two, 2))
+        four = self.down3(F.max_pool2d(three, 2))
+        x = self.up1(joined(four, self.down4(F.max_pool2d(four, 2))))
+        x = self.up2(joined(three, x))
+        x = self.up3(joined(two, x))
+        return self.outc(self.up4(joined(one, x)))
+
+
+def joined(fine, coarse):
+    size = fine.shape[2:]
+    return torch.cat([fine, F.interpolate(coarse, size, mode="bilinear", align_corners=True)], 1)
+
+
 def patchgan(channels, width=2):
     layers = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2)]
     for inside, stride in ((width, 2), (2 * width, 2), (4 * width, 1)):
@@ -145,6 +186,8 @@ PAIRS = {
     "unet_256 instance": (unet(8, "instance"), UNetGenerator(width=2, norm="instance"), 256, 1),
     "sr_resnet x2": (PlainSRResNet(1), SRResNet(width=2, blocks=3, scale=2), 12, 1),
     "sr_resnet x4": (PlainSRResNet(2), SRResNet(width=2, blocks=3, scale=4, dropout=0.5), 12, 1),
+    "binary U-Net": (PlainUNet(3, 1), UNet(2, 3, 1, width=2, align_corners=True), 48, 3),
+    "multi-class U-Net": (PlainUNet(8, 4), UNet(2, 8, 4, width=2, dropout=0.5, align_corners=True), 48, 8),
     "linear filter": (nn.Conv2d(1, 1, 15, padding=7), LinearFilter(), 20, 1),
     # With another exponent the published one has no value for greys below the middle of [-1, 1].
     "gamma filter": (PlainGamma(), GammaFilter(), 20, 1),

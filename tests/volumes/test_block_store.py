@@ -429,3 +429,47 @@ def test_publishing_needs_the_memory_of_a_few_blocks(tmp_path: Path, suffix: str
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < math.prod(shape) * 2 / 2 and peak < 16 * piece**3 * 2
+
+
+@pytest.mark.parametrize("piece", [PIECE, 96])
+def test_a_block_that_is_there_is_replaced_and_counted_once(tmp_path: Path, piece: int) -> None:
+    path, shape = tmp_path / "rock.ome.zarr", (1, 150, 40, 150)
+    blocks = blocks_of(shape, piece)
+    store = store_at(path, shape, piece)
+    fill(store, blocks[:-2], rock(shape))
+    store.close()
+    store = store_at(path, shape, piece)
+    fill(store, blocks[:-1], rock(shape) + 1)  # all that was there, and one more
+    with pytest.raises(OutputError, match="is not complete"):
+        store.publish()
+    store.close()
+    store = store_at(path, shape, piece)
+    assert store.done == {block.index for block in blocks[:-1]}
+    fill(store, blocks[-1:], rock(shape) + 1)
+    store.publish()
+    assert np.array_equal(open_volume(path).read(), rock(shape) + 1)
+
+
+@pytest.mark.parametrize("suffix", [".ome.zarr", ".tif"])
+def test_what_takes_long_can_be_done_before_the_name_appears(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rock{suffix}"
+    store = store_at(path)
+    fill(store, blocks_of(), rock())
+    store.complete()
+    store.close()
+    assert os.listdir(tmp_path) == [f"rock{suffix}.partial"]
+    store = store_at(path)  # after a kill at this moment
+    assert store.done == set(range(8))
+    store.complete()
+    store.publish()
+    assert os.listdir(tmp_path) == [f"rock{suffix}"] and np.array_equal(open_volume(path).read(), rock())
+
+
+def test_coarser_levels_of_colours_hold_no_others(tmp_path: Path) -> None:
+    colours = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 0]], np.uint8)
+    data = colours[np.random.default_rng(0).integers(0, 3, (300, 280))].transpose(2, 0, 1)
+    store = BlockStore(tmp_path / "rock.ome.zarr", data.shape, "u1", None, (300, 280), IDENTITY, colour=True)
+    store.write(0, (slice(0, 300), slice(0, 280)), data)
+    store.publish()
+    coarse = zarr.open_array(str(tmp_path / "rock.ome.zarr"), path="1", mode="r")[:]
+    assert np.array_equal(coarse, data[:, ::2, ::2])

@@ -3,7 +3,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
+from PIL import Image
 
 from rockmonai.errors import OutputError
 from rockmonai.volumes import create_volume, open_volume
@@ -165,3 +167,38 @@ def test_what_a_format_cannot_hold_is_told_at_once(
     with pytest.raises(OutputError, match=message):
         create_volume(tmp_path / name, shape, dtype)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 30), (3, 4, 20, 30)], ids=["image", "volume"])
+def test_other_programs_see_colours(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    data = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    interleaved = np.moveaxis(data, 0, -1)
+    for suffix in (".tif", ".png")[: 5 - len(shape)]:
+        path = tmp_path / f"rock{suffix}"
+        with create_volume(path, shape, "u1", (2.0,) * (len(shape) - 1), colour=True) as volume:
+            volume[:, 9:] = data[:, 9:]
+            volume[:, :9] = data[:, :9]
+        picture = Image.open(path)
+        picture.seek(getattr(picture, "n_frames", 1) - 1)
+        assert picture.mode == "RGB" and np.array_equal(np.asarray(picture), interleaved.reshape(-1, 20, 30, 3)[-1])
+        back = open_volume(path, grey="keep")
+        assert back.spacing == pytest.approx((2.0,) * (len(shape) - 1), rel=1e-4)
+        assert np.array_equal(back.read(), data)
+    with tifffile.TiffFile(tmp_path / "rock.tif") as file:
+        assert file.pages[0].photometric == tifffile.PHOTOMETRIC.RGB and file.pages[0].shape == (20, 30, 3)
+        assert np.array_equal(file.asarray(), interleaved)
+
+
+def test_three_channels_are_no_colours_unless_said(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).integers(0, 256, (3, 20, 30), dtype=np.uint8)
+    with create_volume(tmp_path / "rock.tif", data.shape, "u1") as volume:
+        volume[:] = data
+    assert np.array_equal(open_volume(tmp_path / "rock.tif").read(), data)
+    with pytest.raises(OutputError, match="PNG takes one slice"):
+        create_volume(tmp_path / "rock.png", data.shape, "u1")
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((1, 4, 5), "u1"), ((3, 4, 5), "u2")])
+def test_colours_are_three_channels_of_bytes(tmp_path: Path, shape: tuple[int, ...], dtype: str) -> None:
+    with pytest.raises(OutputError, match="colours are three channels of uint8"):
+        create_volume(tmp_path / "rock.tif", shape, dtype, colour=True)

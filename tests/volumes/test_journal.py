@@ -47,3 +47,10 @@ def test_beginning_keeps_the_header_and_what_is_intact(tmp_path: Path) -> None:
     journal.begin(tmp_path, {"seed": 0}, [Entry(0, WHERE, 1)])
     assert journal.header_of(tmp_path) == {"seed": 0}
     assert journal.written(tmp_path) == [Entry(0, WHERE, 1)]
+
+
+def test_a_block_that_was_written_again_counts_once_as_it_is_now(tmp_path: Path) -> None:
+    journal.begin(tmp_path, {"seed": 0}, [Entry(0, WHERE, 1), Entry(1, WHERE, 1)])
+    for crc32 in (2, 3):
+        journal.append(tmp_path, 0, Entry(1, WHERE, crc32))
+    assert journal.written(tmp_path) == [Entry(0, WHERE, 1), Entry(1, WHERE, 3)]

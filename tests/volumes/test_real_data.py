@@ -50,6 +50,11 @@ def test_shale_image_whose_caption_alone_is_coloured(real_data: Path) -> None:
     assert np.array_equal(open_volume(path, grey="luma")[0, :688], expected)
 
 
+@pytest.mark.parametrize(("image", "nanometres"), [("test/images/1.tif", 4.466), ("train/images/4.tif", 7.443)])
+def test_shale_pixel_size_as_the_microscope_wrote_it(real_data: Path, image: str, nanometres: float) -> None:
+    assert open_volume(real_data / "shale_sem" / image, grey="luma").spacing == pytest.approx((nanometres / 1000,) * 2)
+
+
 def test_bentheimer_png_with_equal_channels(real_data: Path) -> None:
     path = real_data / "bentheimer_pair" / "Project211_sandstone_slice_0801hr.png"
     assert np.array_equal(open_volume(path).read()[0], np.asarray(Image.open(path))[..., 0])

@@ -7,6 +7,7 @@ from PIL import Image
 
 from rockmonai.errors import OutputError
 from rockmonai.volumes import create_volume, open_volume
+from rockmonai.volumes.folder import slice_names
 
 
 def rock(dtype: str, depth: int = 12) -> np.ndarray:
@@ -72,3 +73,34 @@ def test_a_folder_of_other_things_is_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"holds more than numbered slices \(thesis\.docx\) and is not replaced"):
         create_volume(tmp_path / "project", (1, 2, 3, 4), "u1", overwrite=True)
     assert (tmp_path / "project" / "thesis.docx").read_text() == "years"
+
+
+def test_slices_take_the_names_that_they_are_given(tmp_path: Path) -> None:
+    array, names = rock("u1", 3), ["TXM9", "TXM10", "b.v2"]
+    for _ in range(2):  # the second replaces the first, whose slices have the same names
+        with create_volume(tmp_path / "slices", array.shape, "u1", names=names, overwrite=True) as volume:
+            volume[:] = array
+    assert {p.name for p in (tmp_path / "slices").iterdir()} == {"TXM9.png", "TXM10.png", "b.v2.png"}
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "slices" / "b.v2.png")), array[0, 2])
+    assert slice_names(tmp_path / "slices") == ["b.v2", "TXM9", "TXM10"]
+    with pytest.raises(OutputError, match=r"holds more than numbered slices \(TXM10.png\)"):
+        create_volume(tmp_path / "slices", array.shape, "u1", names=["TXM9", "b.v2", "other"], overwrite=True)
+    with pytest.raises(OutputError, match="3 names do not fit 4 slices"):
+        create_volume(tmp_path / "more", (1, 4, 5, 6), "u1", names=names)
+
+
+def test_what_is_no_folder_of_slices_or_has_names_twice_has_no_names(tmp_path: Path) -> None:
+    assert slice_names(tmp_path) is None and slice_names("rock.h5::data") is None
+    for name in ("a.png", "a.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert slice_names(tmp_path) is None
+
+
+def test_colours_are_slices_of_red_green_and_blue(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 256, (3, 4, 20, 16), dtype=np.uint8)
+    with create_volume(tmp_path / "slices", array.shape, "u1", colour=True) as volume:
+        volume[:, 2:, 5:] = array[:, 2:, 5:]
+        volume[:, 2:, :5] = array[:, 2:, :5]
+        volume[:, :2] = array[:, :2]
+    picture = Image.open(tmp_path / "slices" / "003.png")
+    assert picture.mode == "RGB" and np.array_equal(np.asarray(picture), array[:, 3].transpose(1, 2, 0))

@@ -147,6 +147,22 @@ def test_no_spacing_where_nobody_measured_one(tmp_path: Path, how: dict[str, Any
     assert open_volume(write(tmp_path / "rock.tif", STACK[0], **GREY, **how)).spacing is None
 
 
+@pytest.mark.parametrize(
+    ("lines", "spacing"),
+    [
+        (["AP_PIXEL_SIZE", "Pixel Size = 9.0 nm", "AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = 4.466 nm"], 0.004466),
+        (["AP_PIXEL_SIZE", "Pixel Size = 1.25 µm", "AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = unknown"], 1.25),
+        (["AP_WD", "WD = 4.1 mm"], None),
+    ],
+)
+def test_spacing_of_zeiss_microscopes(tmp_path: Path, lines: list[str], spacing: float | None) -> None:
+    text = "\r\n".join([*map(str, range(20)), *lines, ""]).encode("cp1252")
+    how = GREY | {"extratags": [(34118, 2, len(text), text, True)], "metadata": None}
+    expected = None if spacing is None else pytest.approx((spacing, spacing))
+    assert open_volume(write(tmp_path / "image.tif", STACK[0], **how)).spacing == expected
+    assert open_volume(write(tmp_path / "stack.tif", STACK, **how)).spacing is None  # a microscope knows no z
+
+
 # Grey levels and colours
 
 
