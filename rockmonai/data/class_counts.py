@@ -28,8 +28,8 @@ def class_counts(
         found = torch.bincount(torch.as_tensor(transform(dict(record))["label"]).flatten(), minlength=len(classes))
         if len(found) > len(classes):
             raise DataError(
-                f"The label of '{record.get('name', '')}' has a class {len(found) - 1}, but the classes are numbered 0 to "
-                f"{len(classes) - 1} ({', '.join(classes)}): name all that there are."
+                f"The label of '{record.get('name', '')}' has a class {len(found) - 1}, but the classes are numbered 0 "
+                f"to {len(classes) - 1} ({', '.join(classes)}): name all that there are."
             )
         counts += found
     return counts

@@ -7,7 +7,10 @@ from typing import Any
 
 from monai.transforms import Transform
 
-from rockmonai.errors import UsageError
+from rockmonai.errors import DataError, UsageError
+
+# Beyond this an image shows other things than those that the network has learnt.
+_MOST = 8.0
 
 
 def magnification(spacing: Sequence[float] | None, pixel_size: float | None) -> float:
@@ -19,12 +22,19 @@ def magnification(spacing: Sequence[float] | None, pixel_size: float | None) -> 
 
     Raises:
         UsageError: the pixel size is not positive.
+        DataError: it differs from that of the image by more than a factor of 8.
     """
     if pixel_size is None or spacing is None:
         return 1.0
     if not pixel_size > 0:
         raise UsageError(f"pixel_size is {pixel_size}; give micrometres above 0, or null.")
-    return spacing[-1] / pixel_size
+    factor = spacing[-1] / pixel_size
+    if not 1 / _MOST <= factor <= _MOST:
+        raise DataError(
+            f"The image has pixels of {spacing[-1]:.4g} µm, {factor:.3g} times the {pixel_size:g} µm that the network "
+            "knows: pass --pixel_size null to take it as it is, or the size that the network was trained at."
+        )
+    return factor
 
 
 class Magnificationd(Transform):

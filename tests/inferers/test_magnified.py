@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from rockmonai.errors import DataError
 from rockmonai.inferers import Magnified, SlidingWindow, magnified, whole_steps
 from rockmonai.networks import UNet
 from rockmonai.transforms import magnification
@@ -28,6 +29,12 @@ def test_pixels_of_known_size_are_magnified_by_the_ratio_of_the_sizes():
     assert magnification((0.004466, 0.004466), 0.008) == pytest.approx(0.55825)
     assert magnification((0.5, 0.02, 0.01), 0.005) == pytest.approx(2.0)
     assert magnification(None, 0.008) == magnification((0.1, 0.1), None) == 1.0
+
+
+@pytest.mark.parametrize("spacing", [3.0, 0.0005])
+def test_images_of_another_world_are_refused(spacing):
+    with pytest.raises(DataError, match="pass --pixel_size null"):
+        magnification((spacing, spacing), 0.008)
 
 
 @pytest.mark.parametrize("dims", [2, 3])
