@@ -8,7 +8,7 @@ from rockmonai.bundle.open_store import open_store
 from rockmonai.bundle.prepare import prepare
 from rockmonai.bundle.ranks import join_ranks, leave_ranks
 from rockmonai.bundle.running import root, running_workflow
-from rockmonai.bundle.trained import trained
+from rockmonai.bundle.trained import started, trained
 
 __all__ = [
     "check_config",
@@ -21,5 +21,6 @@ __all__ = [
     "prepare",
     "root",
     "running_workflow",
+    "started",
     "trained",
 ]

@@ -21,3 +21,17 @@ def trained(network: nn.Module, path: str) -> nn.Module:
     """
     load_weights(network, read_checkpoint(Path(path)), source=path)
     return network.eval()
+
+
+def started(network: nn.Module, path: str | None = None) -> nn.Module:
+    """Return ``network`` as a training is to begin with it: with the weights of an earlier one, if there is one.
+
+    Args:
+        network: what is to learn; it is changed in place.
+        path: a file of weights of the same architecture, as training leaves it in ``model.pt``; None keeps those that
+            the network has.
+
+    Raises:
+        ModelError: if the file is missing, damaged, or belongs to another network.
+    """
+    return network if path is None else trained(network, path).train()
