@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from rockmonai.errors import ModelError, UsageError
+from rockmonai.inferers.slicewise import AXES, Slicewise
 from rockmonai.volumes.blocks import Box, grown
 
 # Who reads farther than this looks at everything; the U-Net of pix2pix, the farthest-reading network in use, reads 765.
@@ -59,6 +60,15 @@ class Footprint:
         least = [max(h, n - s) for h, n, s in zip(halo, self.smallest, self.stride, strict=True)]
         return grown(core, frame, least, self.stride)
 
+    def stacked(self, axis: int) -> Footprint:
+        """Return the footprint of a volume whose slices perpendicular to ``axis``, of 0 to 2, have this one each."""
+
+        def along(own: tuple, value: int) -> tuple:
+            return (*own[:axis], value, *own[axis:])
+
+        sizes = along(self.reach, 0), along(self.stride, 1), along(self.scale, 1), along(self.smallest, 1)
+        return Footprint(*sizes, self.channels)
+
     def as_dict(self) -> dict[str, Any]:
         """Return the values as JSON has them."""
         return json.loads(json.dumps(asdict(self)))
@@ -79,6 +89,8 @@ def footprint(network: nn.Module, spatial_dims: int, in_channels: int = 1) -> Fo
     Raises:
         ModelError: if its output is not an integer number of times as large as its input.
     """
+    if isinstance(network, Slicewise):
+        return footprint(network.network, 2, in_channels).stacked(AXES[network.axis] - 2)
     probed = copy.deepcopy(network).cpu().float().eval()
     with torch.inference_mode():
         side, scale, channels = _smallest(probed, spatial_dims, in_channels)

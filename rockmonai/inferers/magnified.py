@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import torch
@@ -39,7 +40,8 @@ class Magnified(nn.Module):
         self.network = network
         self.after: nn.Module = coarser if grow > 1 else finer
         multiple = cast("int | None", getattr(network, "multiple", None))
-        self.multiple = None if multiple is None else shrink * multiple
+        # A magnified image has a multiple of `grow` along each side already.
+        self.multiple = None if multiple is None else shrink * multiple // math.gcd(grow, multiple)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the prediction for ``image``."""

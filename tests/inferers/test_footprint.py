@@ -147,6 +147,11 @@ def test_axes_differ():
     assert footprint(stretched, 3, in_channels=2).reach == (0, 1, 3)
 
 
+@pytest.mark.parametrize(("axis", "smallest"), [("z", (1, 4, 4)), ("y", (4, 1, 4)), ("x", (4, 4, 1))])
+def test_a_single_slice_is_a_volume_for_a_network_of_slices(axis, smallest):
+    assert footprint(Slicewise(DoubleUNet(width=2, levels=2), axis), 3).smallest == smallest
+
+
 def test_seg_res_net_in_3d():
     found = footprint(SegResNet(3, 8, out_channels=2, norm="batch"), 3)
     assert (found.reach, found.stride, found.channels) == ((126,) * 3, (8,) * 3, 2)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from rockmonai.errors import DataError
-from rockmonai.inferers import Magnified, SlidingWindow, magnified, whole_steps
+from rockmonai.inferers import Magnified, SlidingWindow, footprint, magnified, whole_steps
 from rockmonai.networks import UNet
 from rockmonai.transforms import magnification
 
@@ -56,6 +56,13 @@ def test_a_magnified_image_is_interpolated_and_its_prediction_averaged():
 def test_a_network_at_its_own_pixel_size_stays_as_it_is():
     network = nn.Conv2d(1, 1, 1)
     assert magnified(network, 2, 1.2) is network
+
+
+@pytest.mark.parametrize(("ratio", "multiple"), [(2, 2), (3, 4), (4, 1), (8, 1), (0.5, 8), (0.3, 12)])
+def test_images_are_mirrored_no_further_than_the_network_needs(ratio, multiple):
+    """As far as blocks are, whose stride is what the layers themselves need."""
+    network = Magnified(UNet(width=2, levels=2).eval(), 2, ratio)
+    assert network.multiple == multiple == footprint(network, 2, 1).stride[0]
 
 
 def test_windows_are_magnified_as_the_whole_image_is():
