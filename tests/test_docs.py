@@ -49,6 +49,10 @@ def somewhere(tmp_path, monkeypatch):
                 path = tmp_path / folder / split / f"{name}.tif"
                 path.parent.mkdir(parents=True)
                 tifffile.imwrite(path, rock(size * factor, size * factor))
+        for key, levels in (("images", 255), ("labels", 4)):
+            (tmp_path / "shale" / split / key).mkdir()
+            for number in (1, 2):
+                tifffile.imwrite(tmp_path / "shale" / split / key / f"{number}.tif", rock(104, 48) % levels)
     (tmp_path / "rocks").mkdir()
     for number in range(4):
         tifffile.imwrite(tmp_path / "rocks" / f"rock{number}.tif", rock(64, 64))

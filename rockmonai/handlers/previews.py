@@ -12,6 +12,7 @@ from monai.engines.workflow import Workflow
 from torch import Tensor
 
 from rockmonai.volumes import atomic_write
+from rockmonai.volumes.colour import paint, palette_of
 
 ERROR_GAIN = 4
 
@@ -26,6 +27,8 @@ class Previews:
         transform: what makes ``image``, ``pred`` and ``label`` of an output pictures in [-1, 1] where they are none,
             such as maps of classes.
         shown: key of what is shown as the input, of the output or of the record that it was made of.
+        colours: red, green and blue of every class, 0 to 255, where ``pred`` and ``label`` are maps of classes; the
+            error is then black where they differ. None for greys.
     """
 
     def __init__(
@@ -35,12 +38,14 @@ class Previews:
         prefix: str = "epoch",
         transform: Callable[[dict], dict] | None = None,
         shown: str = "image",
+        colours: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.folder = Path(output_dir) / "previews"
         self.rows = rows
         self.prefix = prefix
         self.transform = transform or dict
         self.input = shown
+        self.palette = None if colours is None else palette_of(colours)
         self.shown: list[np.ndarray] = []
 
     def attach(self, engine: Workflow) -> None:
@@ -57,23 +62,36 @@ class Previews:
     def _collect(self, engine: Workflow) -> None:
         made = zip(engine.state.batch, engine.state.output, strict=True)
         items = [{**record, **output} for record, output in made][: self.rows - len(self.shown)]
-        self.shown += [preview_row(self.transform(item), self.input) for item in items]
+        self.shown += [preview_row(self.transform(item), self.input, self.palette) for item in items]
 
     def _save(self, engine: Workflow) -> None:
         if self.shown:
             self.folder.mkdir(parents=True, exist_ok=True)
-            sheet = contact_sheet(self.shown, ["input", "prediction", "target", f"error x{ERROR_GAIN}"])
+            error = f"error x{ERROR_GAIN}" if self.palette is None else "error"
+            sheet = contact_sheet(self.shown, ["input", "prediction", "target", error])
             with atomic_write(self.folder / f"{self.prefix}_{engine.state.epoch:03d}.png") as path:
                 sheet.save(path, format="PNG")
 
 
-def preview_row(item: Mapping[str, Tensor], shown: str = "image") -> np.ndarray:
-    """Return ``item`` as one strip of grey levels, shape (H, 4 W), uint8: input (``shown``) | pred | label | error."""
+def preview_row(item: Mapping[str, Tensor], shown: str = "image", palette: np.ndarray | None = None) -> np.ndarray:
+    """Return ``item`` as one strip, uint8: input (``shown``) | pred | label | error.
+
+    Args:
+        item: ``pred`` and ``label``, greys in [-1, 1] or numbers of classes, and the input's greys in [-1, 1].
+        shown: key of the input.
+        palette: colours of the classes, (3, N); None for greys.
+
+    Returns:
+        Greys, (H, 4 W), or colours, (H, 4 W, 3).
+    """
     image, pred, label = (_middle_slice(item[key]) for key in (shown, "pred", "label"))
     image = torch.nn.functional.interpolate(image[None, None], size=label.shape)[0, 0]
+    if palette is not None:
+        maps = [paint(plane.numpy().astype(np.uint8)[None], palette) for plane in (pred, label)]
+        strip = [_as_greys(image)[None].repeat(3, 0), *maps, _as_greys((pred == label) * 2.0 - 1)[None].repeat(3, 0)]
+        return np.concatenate(strip, axis=2).transpose(1, 2, 0)
     error = ERROR_GAIN * (pred - label).abs() - 1
-    strip = torch.cat([image, pred, label, error], dim=1)
-    return ((strip + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
+    return _as_greys(torch.cat([image, pred, label, error], dim=1))
 
 
 def contact_sheet(rows: Sequence[np.ndarray], titles: Sequence[str]):
@@ -82,11 +100,15 @@ def contact_sheet(rows: Sequence[np.ndarray], titles: Sequence[str]):
 
     width = min(row.shape[1] for row in rows)
     body = np.concatenate([row[:, :width] for row in rows])
-    sheet = Image.new("L", (width, body.shape[0] + 14), 255)
+    sheet = Image.new("RGB" if body.ndim == 3 else "L", (width, body.shape[0] + 14), "white")
     sheet.paste(Image.fromarray(body), (0, 14))
     for column, title in enumerate(titles):
-        ImageDraw.Draw(sheet).text((column * width // len(titles) + 4, 1), title, fill=0)
+        ImageDraw.Draw(sheet).text((column * width // len(titles) + 4, 1), title, fill="black")
     return sheet
+
+
+def _as_greys(values: Tensor) -> np.ndarray:
+    return ((values + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
 def _middle_slice(image: Tensor) -> Tensor:

@@ -110,8 +110,8 @@ def write_model(folder: Path, bundle: str = "srgan", **override) -> nn.Module:
     for name, values in network.state_dict().items():
         if values.ndim > 1:
             values.normal_(0, 0.7 / values[0].numel() ** 0.5, generator=generator)
-        elif "running" in name:
-            values.uniform_(0.5, 1.0, generator=generator)
+        elif "running" in name:  # means on both sides of 0, or the rectifiers behind them would all be dead
+            values.uniform_(*((-0.5, 0.5) if "mean" in name else (0.5, 1.0)), generator=generator)
     folder.mkdir(parents=True, exist_ok=True)
     write_checkpoint(network.state_dict(), folder / "model.pt")
     return network

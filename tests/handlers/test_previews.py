@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from monai.transforms import ScaleIntensityRanged
+from PIL import Image
 
 from rockmonai.handlers import Previews
 from rockmonai.handlers.previews import contact_sheet, preview_row
@@ -40,6 +41,16 @@ def test_class_maps_are_shown_as_greys_over_the_whole_range(tmp_path):
     previews._collect(SimpleNamespace(state=SimpleNamespace(batch=[{}], output=[item])))
     assert previews.shown[0][0].tolist() == [128] * 3 + [0, 128, 255] + [0, 128, 128] + [0, 0, 255]
     assert item["pred"].tolist() == [[[0, 1, 2]]], "the metrics want the classes"
+
+
+def test_class_maps_are_shown_in_their_colours(tmp_path):
+    previews = Previews(str(tmp_path), colours=[[255, 255, 255], [255, 0, 0], [0, 0, 0]])
+    item = {"image": torch.zeros(1, 1, 3), "pred": torch.tensor([[[0, 1, 2]]]), "label": torch.tensor([[[0, 1, 1]]])}
+    previews._collect(SimpleNamespace(state=SimpleNamespace(batch=[{}], output=[item])))
+    white, red, black, grey = [255] * 3, [255, 0, 0], [0] * 3, [128] * 3
+    assert previews.shown[0][0].tolist() == [grey] * 3 + [white, red, black] + [white, red, red] + [white, white, black]
+    previews._save(SimpleNamespace(state=SimpleNamespace(epoch=1)))
+    assert Image.open(tmp_path / "previews" / "epoch_001.png").getpixel((4, 14)) == (255, 0, 0)
 
 
 def test_another_key_of_the_record_can_be_shown_as_the_input(tmp_path):
