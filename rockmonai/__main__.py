@@ -61,7 +61,7 @@ def export(bundle: str, **options: str | bool) -> None:
 def import_weights(
     bundle: str, weights: str, *, config: str = "", overwrite: bool = False, **options: str | bool
 ) -> None:
-    """Make weights that the original TXM2SEM code, or other pix2pix code, has saved the model.pt of a bundle.
+    """Make weights that the original code of TXM2SEM, Paw-Net or pix2pix has saved the model.pt of a bundle.
 
     Args:
         bundle: a folder with configs/inference.json, or a name such as pix2pix.

@@ -19,7 +19,7 @@ logger = logging.getLogger("rockmonai")
 
 
 def import_weights(configs: Sequence[Path], weights: Path, overwrite: bool = False, **override: Any) -> Path:
-    """Write the weights of the original TXM2SEM code, or any pix2pix descendant, as a bundle's ``model.pt``.
+    """Write the weights that the original code of TXM2SEM, Paw-Net or pix2pix has saved as a bundle's ``model.pt``.
 
     Args:
         configs: ``inference.json`` of the bundle and the configs merged over it; they build the network.

@@ -50,7 +50,7 @@ def pairs(
             made of masks, which are then keys of ``folders`` (see :class:`rockmonai.transforms.MasksToClassesd`).
         grey: what becomes of colours, as :class:`rockmonai.transforms.OpenVolumed` is told: one word, or one for each
             key. Where it is ``"keep"``, three channels pass as well as one.
-        info_bar: rows at the bottom of every image (not of volumes) that are not looked at.
+        info_bar: rows at the bottom of every image or slice that are not looked at.
         fold: number of the image that is left out, counted from 0 through the training, validation and test images: it
             is the validation and the test split, all others train. Nothing may then be selected by the validation
             score, neither a checkpoint nor a learning rate: it is the score of the test. ``None`` for the given splits.

@@ -34,7 +34,7 @@ def place(
         spatial_dims: 2 or 3, as the model has them; a 2D patch of a volume is one slice thick.
         patch_size: length of a patch in voxels of the reference; ``None`` asks for a single voxel.
         reference: key with the finest voxels.
-        info_bar: rows at the bottom of an image that belong to no region (see :func:`above_bar`).
+        info_bar: rows at the bottom of each image that belong to no region (see :func:`above_bar`).
 
     Raises:
         DataError: the region is not inside the volume, or smaller than the patch.
@@ -64,24 +64,23 @@ def place(
 
 
 def above_bar(shape: Sequence[int], info_bar: int, name: str) -> tuple[int, ...]:
-    """Return the shape of what lies above the bar that a microscope writes its settings into; volumes have none.
+    """Return the shape of what lies above the bar that a microscope writes its settings into.
 
     Args:
         shape: spatial shape.
-        info_bar: height of the bar at the bottom of an image, in rows.
+        info_bar: height of the bar at the bottom of an image, or of each slice of a volume, in rows.
         name: the file, for the message.
 
     Raises:
         DataError: nothing would be left.
     """
-    if len(shape) > 2:
-        return tuple(shape)
-    if not 0 <= info_bar < shape[0]:
+    *slices, rows, columns = shape
+    if not 0 <= info_bar < rows:
         raise DataError(
-            f"{name} has {shape[0]} rows, of which an info bar of {info_bar} leaves no image; pass the height of its "
+            f"{name} has {rows} rows, of which an info bar of {info_bar} leaves no image; pass the height of its "
             "bar as --info_bar, 0 for none."
         )
-    return (shape[0] - info_bar, *shape[1:])
+    return (*slices, rows - info_bar, columns)
 
 
 def cut_share(shape: Sequence[int], share: tuple[float, float], scale: int) -> Region:

@@ -35,7 +35,7 @@ class Scan:
         region: first voxel and end (exclusive) along (z,) y, x of what is looked at; None for all. What lies outside
             is not there: the faces of the region are those of the scan.
         grey: what becomes of colours (see :func:`rockmonai.volumes.open_volume`).
-        info_bar: rows at the bottom of an image that are not there either; a region lies above them.
+        info_bar: rows at the bottom of an image, or of every slice, that are not there either; a region lies above.
 
     Attributes:
         path: of the first one.

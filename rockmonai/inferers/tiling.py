@@ -157,8 +157,8 @@ def _halo(halo: int | str, scan: Scan, network: nn.Module, seen: Footprint, half
     if not seen.finite:
         raise ModelError(
             f"{type(network).__name__} looks at its whole input, so that no block gives what the whole scan would: "
-            "pass --halo 32, say, and blend windows with the overlay sliding_window.json, or train a network without "
-            "attention and global pooling."
+            "pass --halo 32, say, and blend windows with the overlay sliding_window.json, or take a network without "
+            "attention, global pooling or aligned corners."
         )
     if halo == "reach":
         return reach

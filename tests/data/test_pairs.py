@@ -337,10 +337,10 @@ def test_an_info_bar_is_in_no_part_of_an_image(tmp_path):
     expect("is 4 x 8, smaller than a patch of 8 x 8", tmp_path / "set", "test", info_bar=16, patch_size=8)
 
 
-def test_volumes_have_no_info_bar(tmp_path):
+def test_every_slice_of_a_volume_has_its_info_bar(tmp_path):
     write(tmp_path / "test" / "label" / "a.tif", (4, 20, 8))
-    assert "roi" not in pairs(tmp_path, "test", spatial_dims=3, info_bar=4)[0]
-    assert pairs(tmp_path, "test", info_bar=4)[0]["roi"] == [[0, 1], [0, 20], [0, 8]]
+    assert pairs(tmp_path, "test", spatial_dims=3, info_bar=4)[0]["roi"] == [[0, 4], [0, 16], [0, 8]]
+    assert pairs(tmp_path, "test", info_bar=4)[0]["roi"] == [[0, 1], [0, 16], [0, 8]]
 
 
 def test_the_shale_without_its_info_bar(real_data):

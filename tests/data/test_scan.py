@@ -182,8 +182,9 @@ def test_an_info_bar_is_not_there(tmp_path):
         Scan(path, lambda record: record, info_bar=3)
 
 
-def test_a_volume_has_no_info_bar(scan):
-    assert Scan(scan.path, scaled, info_bar=3).shape == scan.shape
+def test_every_slice_of_a_volume_has_its_info_bar(scan):
+    z, y, x = scan.shape
+    assert Scan(scan.path, scaled, info_bar=3).shape == (z, y - 3, x)
 
 
 def test_nan_outside_the_region_are_not_there(tmp_path):

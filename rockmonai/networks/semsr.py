@@ -1,0 +1,184 @@
+"""SemSR: super-resolution whose features a class map, and if wanted a depth map, scales and shifts stage by stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from monai.networks.layers.utils import get_act_layer
+from torch import nn
+
+from rockmonai.errors import UsageError
+from rockmonai.networks.init import init_weights
+from rockmonai.networks.layers import bias_before, normalisation, same_convolution
+from rockmonai.networks.srresnet import Doubling
+
+
+class SemSR(nn.Module):
+    """Returns an image or volume that is ``scale`` times finer per axis, guided by a class map of the coarse one.
+
+    A map of the classes modulates the features of the image, as in the spatial feature transform (Wang et al.,
+    https://arxiv.org/abs/1804.02815), here with one map for scale and shift and with a larger kernel in every stage.
+    Borders are mirrored. Its receptive field is finite, so that large volumes can be tiled exactly, unless ``norm``
+    measures the image itself (instance, group).
+
+    Args:
+        spatial_dims: 2 or 3.
+        in_channels: channels of the coarse image.
+        semantic_channels: channels of the class map, one for each class; 1 for a map that is one grey image.
+        out_channels: channels of the fine image.
+        scale: factor per axis, a power of 2.
+        width: channels inside; cost grows with its square.
+        kernels: side of the kernels of each stage, odd; the longest needs images wider than half of it.
+        norm: MONAI's name of the normalisation, such as ``"batch"`` or ``"instance"``; ``None`` for none.
+            Convolutions have a bias unless it is batch norm; the last one always has.
+        dropout: probability inside the stages; the published networks were trained with 0.5.
+        final: activation of the output, ``"tanh"`` for images in [-1, 1]; ``None`` leaves it unbounded.
+        init: how the weights start, see :func:`rockmonai.networks.init_weights`.
+        init_gain: its gain.
+        legacy_stage5: let the fifth stage read image and class map with the kernels of the second, for weights that
+            were trained so; those of its own are there, and idle.
+        depth_channels: channels of a depth map that guides beside the class map; 0 for none.
+
+    Shapes:
+        ``(B, in_channels, [Z,] Y, X)``, ``(B, semantic_channels, [Z,] Y, X)`` and, where it has one,
+        ``(B, depth_channels, [Z,] Y, X)``, or one tensor of all their channels in this order, to
+        ``(B, out_channels, [scale Z,] scale Y, scale X)``.
+
+    Attributes:
+        multiple: sides of images are multiples of this.
+
+    Raises:
+        UsageError: for a scale or a legacy wiring that has no network; when called with another number of channels.
+    """
+
+    multiple = 1
+    __constants__ = ("legacy_stage5",)
+
+    def __init__(
+        self,
+        spatial_dims: int = 2,
+        in_channels: int = 1,
+        semantic_channels: int = 3,
+        out_channels: int = 1,
+        scale: int = 4,
+        width: int = 64,
+        kernels: Sequence[int] = (3, 5, 7, 9, 11),
+        norm: str | tuple | None = "batch",
+        dropout: float = 0.0,
+        final: str | None = "tanh",
+        init: str = "normal",
+        init_gain: float = 0.02,
+        legacy_stage5: bool = False,
+        depth_channels: int = 0,
+    ) -> None:
+        super().__init__()
+        if scale < 1 or scale & (scale - 1):
+            raise UsageError(f"SemSR cannot reach scale {scale} by doubling: choose 1, 2, 4 or 8.")
+        if legacy_stage5 and (len(kernels) != 5 or depth_channels):
+            raise UsageError(
+                f"legacy_stage5 is a wiring of five stages without depth, found {len(kernels)} stages and "
+                f"{depth_channels} channels of depth: leave it out."
+            )
+        self.channels = (in_channels, semantic_channels, depth_channels)
+        self.legacy_stage5 = legacy_stage5
+        first, later = self.channels, (width, width, width if depth_channels else 0)
+        bias = bias_before(norm)
+        self.stages = nn.ModuleList(
+            Stage(spatial_dims, later if number else first, width, kernel, norm, dropout)
+            for number, kernel in enumerate(kernels)
+        )
+        self.body = nn.Sequential(
+            same_convolution(spatial_dims, width, width, bias=bias), normalisation(norm, spatial_dims, width)
+        )
+        self.upsample = nn.Sequential(
+            *(Doubling(spatial_dims, width, bias, "prelu") for _ in range(scale.bit_length() - 1))
+        )
+        self.tail = nn.Sequential(
+            same_convolution(spatial_dims, width, out_channels, 7), get_act_layer(final) if final else nn.Identity()
+        )
+        init_weights(self, init, init_gain)
+
+    def forward(
+        self, image: torch.Tensor, semantic: torch.Tensor | None = None, depth: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Return the fine image of a coarse ``image`` and its guides, on one grid or already in one tensor."""
+        for guide in (semantic, depth):
+            if guide is not None:
+                image = torch.cat([image, guide], 1)
+        if not torch.jit.is_scripting():
+            _check_channels(image, self.channels)
+        grey, classes, _ = self.channels
+        features, semantic, depth = image[:, :grey], image[:, grey : grey + classes], image[:, grey + classes :]
+        for number, stage in enumerate(self.stages):
+            if self.legacy_stage5 and number == 4:
+                features, semantic, depth = self.stages[1].encoded(features, semantic, depth)
+            else:
+                features, semantic, depth = stage.encoded(features, semantic, depth)
+            features = stage(features, semantic, depth)
+        return self.tail(self.upsample(self.body(features)))
+
+
+class Stage(nn.Module):
+    """Returns features of the image plus what a class map, and a depth map where there are ``channels`` of one, add."""
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        channels: tuple[int, int, int],
+        width: int,
+        kernel: int,
+        norm: str | tuple | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+
+        def convolution(inside: int = width) -> nn.Module:
+            return same_convolution(spatial_dims, inside, width, kernel, bias_before(norm))
+
+        def encoder(inside: int) -> nn.Sequential:
+            return nn.Sequential(convolution(inside), nn.PReLU(), convolution())
+
+        def normalised(*layers: nn.Module) -> nn.Sequential:
+            return nn.Sequential(convolution(), normalisation(norm, spatial_dims, width), *layers)
+
+        def first() -> nn.Sequential:
+            return normalised(nn.PReLU(), nn.Dropout(dropout) if dropout else nn.Identity())
+
+        grey, classes, depth = channels
+        self.image = encoder(grey).append(nn.PReLU())
+        self.semantic, self.semantic_first, self.semantic_second = encoder(classes), first(), normalised()
+        self.depth = encoder(depth) if depth else None
+        self.depth_first = first() if depth else None
+        self.depth_second = normalised() if depth else None
+
+    def encoded(
+        self, image: torch.Tensor, semantic: torch.Tensor, depth: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the features of the image, of the class map and of the depth map."""
+        if self.depth is not None:
+            depth = self.depth(depth)
+        return self.image(image), self.semantic(semantic), depth
+
+    def forward(self, image: torch.Tensor, semantic: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
+        """Return the features of the image, guided by those of the maps."""
+        inner = self.semantic_first(modulated(image, semantic))
+        added = self.semantic_second(modulated(inner, semantic))
+        if self.depth_first is not None and self.depth_second is not None:
+            guide = self.depth_first(modulated(image, depth))
+            added = 0.5 * (added + self.depth_second(modulated(inner, guide)))
+        return image + added
+
+
+def modulated(features: torch.Tensor, guide: torch.Tensor) -> torch.Tensor:
+    """Return ``features`` scaled and shifted by ``guide``."""
+    return guide * features + guide
+
+
+def _check_channels(image: torch.Tensor, channels: tuple[int, int, int]) -> None:
+    # What traces the layers of a network hands over a stand-in without sides.
+    if isinstance(image, torch.Tensor) and image.shape[1] != sum(channels):
+        raise UsageError(
+            f"This SemSR takes {channels[0]} channels of the image, {channels[1]} of the class map and {channels[2]} "
+            f"of depth, found {image.shape[1]} altogether: give the maps it was built for, one-hot if of classes."
+        )
