@@ -38,8 +38,9 @@ def rewritten(network: nn.Module) -> fx.GraphModule:
     Raises:
         Exception: whatever the network's own code says to being traced.
     """
-    network = copy.deepcopy(network).eval()
-    traced = fx.GraphModule(network, Tracer().trace(network))
+    # A chain calls it with the image alone: of what else it could be given, it takes its own defaults.
+    chain = nn.Sequential(copy.deepcopy(network).eval())
+    traced = fx.GraphModule(chain, Tracer().trace(chain))
     for node in list(traced.graph.nodes):
         _fold_norm(traced, node)
     for node in list(traced.graph.nodes):

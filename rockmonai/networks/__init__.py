@@ -6,6 +6,7 @@ from rockmonai.networks.init import init_weights
 from rockmonai.networks.original_weights import renamed_weights
 from rockmonai.networks.repair import Repair
 from rockmonai.networks.resnet_generator import ResNetGenerator
+from rockmonai.networks.semsr import SemSR
 from rockmonai.networks.srresnet import SRResNet
 from rockmonai.networks.stacked_unets import StackedUNets
 from rockmonai.networks.unet import UNet
@@ -19,6 +20,7 @@ __all__ = [
     "Repair",
     "ResNetGenerator",
     "SRResNet",
+    "SemSR",
     "StackedUNets",
     "UNet",
     "UNetGenerator",

@@ -25,7 +25,7 @@ class SemSR(nn.Module):
     Args:
         spatial_dims: 2 or 3.
         in_channels: channels of the coarse image.
-        semantic_channels: channels of the class map, one for each class; 1 for a map that is one grey image.
+        semantic_channels: channels of the class map, one for each class, or 1 for a map of greys.
         out_channels: channels of the fine image.
         scale: factor per axis, a power of 2.
         width: channels inside; cost grows with its square.
@@ -36,8 +36,8 @@ class SemSR(nn.Module):
         final: activation of the output, ``"tanh"`` for images in [-1, 1]; ``None`` leaves it unbounded.
         init: how the weights start, see :func:`rockmonai.networks.init_weights`.
         init_gain: its gain.
-        legacy_stage5: let the fifth stage read image and class map with the kernels of the second, for weights that
-            were trained so; those of its own are there, and idle.
+        legacy_stage5: let the fifth stage read image and map with the second's layers, for weights trained so; those
+            of its own are there, and idle.
         depth_channels: channels of a depth map that guides beside the class map; 0 for none.
 
     Shapes:
@@ -53,7 +53,7 @@ class SemSR(nn.Module):
     """
 
     multiple = 1
-    __constants__ = ("legacy_stage5",)
+    __constants__ = ("legacy_stage5",)  # so that TorchScript does not look for a second stage where there is none
 
     def __init__(
         self,
@@ -77,23 +77,21 @@ class SemSR(nn.Module):
             raise UsageError(f"SemSR cannot reach scale {scale} by doubling: choose 1, 2, 4 or 8.")
         if legacy_stage5 and (len(kernels) != 5 or depth_channels):
             raise UsageError(
-                f"legacy_stage5 is a wiring of five stages without depth, found {len(kernels)} stages and "
-                f"{depth_channels} channels of depth: leave it out."
+                f"legacy_stage5 needs 5 kernels and no depth, found {len(kernels)} and {depth_channels} channels."
             )
-        self.channels = (in_channels, semantic_channels, depth_channels)
         self.legacy_stage5 = legacy_stage5
-        first, later = self.channels, (width, width, width if depth_channels else 0)
+        self.channels = (in_channels, semantic_channels, depth_channels)
+        later = (width, width, width if depth_channels else 0)
         bias = bias_before(norm)
         self.stages = nn.ModuleList(
-            Stage(spatial_dims, later if number else first, width, kernel, norm, dropout)
+            Stage(spatial_dims, later if number else self.channels, width, kernel, norm, dropout)
             for number, kernel in enumerate(kernels)
         )
         self.body = nn.Sequential(
             same_convolution(spatial_dims, width, width, bias=bias), normalisation(norm, spatial_dims, width)
         )
-        self.upsample = nn.Sequential(
-            *(Doubling(spatial_dims, width, bias, "prelu") for _ in range(scale.bit_length() - 1))
-        )
+        steps = scale.bit_length() - 1
+        self.upsample = nn.Sequential(*(Doubling(spatial_dims, width, bias, "prelu") for _ in range(steps)))
         self.tail = nn.Sequential(
             same_convolution(spatial_dims, width, out_channels, 7), get_act_layer(final) if final else nn.Identity()
         )
@@ -112,61 +110,54 @@ class SemSR(nn.Module):
         features, semantic, depth = image[:, :grey], image[:, grey : grey + classes], image[:, grey + classes :]
         for number, stage in enumerate(self.stages):
             if self.legacy_stage5 and number == 4:
-                features, semantic, depth = self.stages[1].encoded(features, semantic, depth)
+                features, semantic, depth = self.stages[1].encoded(features, semantic, depth)  # type: ignore[operator]
             else:
-                features, semantic, depth = stage.encoded(features, semantic, depth)
+                features, semantic, depth = stage.encoded(features, semantic, depth)  # type: ignore[operator]
             features = stage(features, semantic, depth)
         return self.tail(self.upsample(self.body(features)))
 
 
 class Stage(nn.Module):
-    """Returns features of the image plus what a class map, and a depth map where there are ``channels`` of one, add."""
+    """Returns features of the image plus what those of a class map, and of a depth map if it has one, make of them."""
 
     def __init__(
-        self,
-        spatial_dims: int,
-        channels: tuple[int, int, int],
-        width: int,
-        kernel: int,
-        norm: str | tuple | None,
-        dropout: float,
+        self, dims: int, channels: Sequence[int], width: int, kernel: int, norm: str | tuple | None, dropout: float
     ) -> None:
         super().__init__()
 
         def convolution(inside: int = width) -> nn.Module:
-            return same_convolution(spatial_dims, inside, width, kernel, bias_before(norm))
+            return same_convolution(dims, inside, width, kernel, bias_before(norm))
 
         def encoder(inside: int) -> nn.Sequential:
             return nn.Sequential(convolution(inside), nn.PReLU(), convolution())
 
         def normalised(*layers: nn.Module) -> nn.Sequential:
-            return nn.Sequential(convolution(), normalisation(norm, spatial_dims, width), *layers)
+            return nn.Sequential(convolution(), normalisation(norm, dims, width), *layers)
 
-        def first() -> nn.Sequential:
-            return normalised(nn.PReLU(), nn.Dropout(dropout) if dropout else nn.Identity())
+        def guide(inside: int) -> nn.ModuleDict:
+            first = normalised(nn.PReLU(), nn.Dropout(dropout) if dropout else nn.Identity())
+            return nn.ModuleDict({"encoder": encoder(inside), "first": first, "second": normalised()})
 
-        grey, classes, depth = channels
-        self.image = encoder(grey).append(nn.PReLU())
-        self.semantic, self.semantic_first, self.semantic_second = encoder(classes), first(), normalised()
-        self.depth = encoder(depth) if depth else None
-        self.depth_first = first() if depth else None
-        self.depth_second = normalised() if depth else None
+        image, semantic, depth = channels
+        self.image = encoder(image).append(nn.PReLU())
+        self.semantic = guide(semantic)
+        self.depth = guide(depth) if depth else None
 
     def encoded(
         self, image: torch.Tensor, semantic: torch.Tensor, depth: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return the features of the image, of the class map and of the depth map."""
         if self.depth is not None:
-            depth = self.depth(depth)
-        return self.image(image), self.semantic(semantic), depth
+            depth = self.depth["encoder"](depth)
+        return self.image(image), self.semantic["encoder"](semantic), depth
 
     def forward(self, image: torch.Tensor, semantic: torch.Tensor, depth: torch.Tensor) -> torch.Tensor:
         """Return the features of the image, guided by those of the maps."""
-        inner = self.semantic_first(modulated(image, semantic))
-        added = self.semantic_second(modulated(inner, semantic))
-        if self.depth_first is not None and self.depth_second is not None:
-            guide = self.depth_first(modulated(image, depth))
-            added = 0.5 * (added + self.depth_second(modulated(inner, guide)))
+        inner = self.semantic["first"](modulated(image, semantic))
+        added = self.semantic["second"](modulated(inner, semantic))
+        if self.depth is not None:
+            deep = self.depth["first"](modulated(image, depth))
+            added = 0.5 * (added + self.depth["second"](modulated(inner, deep)))
         return image + added
 
 
@@ -180,5 +171,5 @@ def _check_channels(image: torch.Tensor, channels: tuple[int, int, int]) -> None
     if isinstance(image, torch.Tensor) and image.shape[1] != sum(channels):
         raise UsageError(
             f"This SemSR takes {channels[0]} channels of the image, {channels[1]} of the class map and {channels[2]} "
-            f"of depth, found {image.shape[1]} altogether: give the maps it was built for, one-hot if of classes."
+            f"of depth, found {image.shape[1]} altogether: give it the maps it was built for, classes one-hot."
         )

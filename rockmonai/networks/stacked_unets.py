@@ -34,6 +34,8 @@ class StackedUNets(nn.Module):
             log-probabilities, the mean of the common member's and of the binary ones' scaled to a sum of 1;
             ``"backbone"``, log-probabilities of the binary members alone, the greatest of which decides, and must be
             above 0.5 for another class than 0.
+        residual: what the stacking network says is added to the mean vote, with which it begins; otherwise it speaks
+            for itself, as in trainings of the original code.
 
     Shapes:
         ``(B, in_channels, [Z,] Y, X)`` to ``(B, classes, [Z,] Y, X)``, with sides that are multiples of
@@ -59,6 +61,7 @@ class StackedUNets(nn.Module):
         dropout: float = 0.0,
         align_corners: bool = False,
         combine: str = "stack",
+        residual: bool = True,
     ) -> None:
         super().__init__()
         if combine not in ("stack", "mean", "backbone"):
@@ -67,12 +70,16 @@ class StackedUNets(nn.Module):
         def member(inside: int, outside: int) -> UNet:
             return UNet(spatial_dims, inside, outside, width, levels, norm, dropout, align_corners)
 
-        self.multiple, self.combine, self.stacking = 2**levels, combine, True
+        self.multiple, self.combine, self.residual, self.stacking = 2**levels, combine, residual, True
         self.binary = nn.ModuleList(member(in_channels, 1) for _ in range(classes))
         self.multi = member(in_channels, classes)
         self.votes = Votes("probabilities")
-        self.verdict = Votes("backbone" if combine == "backbone" else "mean")
+        self.mean = Votes("mean")
+        self.verdict = Votes("backbone") if combine == "backbone" else self.mean
         self.stacker = member(2 * classes, classes)
+        if residual:
+            nn.init.zeros_(self.stacker.tail.weight)
+            nn.init.zeros_(self.stacker.tail.bias)
 
     def stack(self, flag: bool) -> None:
         """Let the stacking network learn and freeze the members, or let these learn without it.
@@ -100,16 +107,21 @@ class StackedUNets(nn.Module):
                 return self._lesson(image)  # type: ignore[return-value]
         logits = self._members(image)
         if self.stacking and self.combine == "stack":
-            return self.stacker(self.votes(logits))
+            return self._stacked(logits)
         return self.verdict(logits)
 
     def _lesson(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return what those that learn say of ``image``."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.stacking):
             logits = self._members(image)
-        pred = self.stacker(self.votes(logits)) if self.stacking else self.verdict(logits.detach())
+        pred = self._stacked(logits) if self.stacking else self.verdict(logits.detach())
         binary, multi = logits.chunk(2, 1)
         return {"pred": pred, "binary": binary, "multi": multi}
+
+    def _stacked(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return the logits that the stacking network makes of those of the members."""
+        stacked = self.stacker(self.votes(logits))
+        return stacked + self.mean(logits) if self.residual else stacked
 
     def _members(self, image: torch.Tensor) -> torch.Tensor:
         """Return the logits of the binary members, then those of the common one, (B, 2 * classes, *spatial)."""

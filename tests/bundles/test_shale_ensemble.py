@@ -110,7 +110,10 @@ def model(tmp_path_factory):
     network, grey = randomised(write_model(folder, BUNDLE)), torch.from_numpy(image / 127.5 - 1).float()[None, None]
     for member in (*network.binary, network.multi):
         undecided(member, member.tail, grey)
-    undecided(network, network.stacker.tail, grey)
+    with torch.no_grad():
+        vote = network.mean(network._members(grey))
+        undecided(lambda image: network(image) - vote, network.stacker.tail, grey)
+        network.stacker.tail.bias.sub_(vote.mean((0, 2, 3)))
     write_checkpoint(network.state_dict(), folder / "model.pt")
     return folder, grey, network
 
@@ -120,10 +123,11 @@ def verdicts(network, grey):
     """The classes that each way to combine the votes of the members finds, by hand."""
     binary = expit(np.concatenate([member(grey)[0].numpy().astype(float) for member in network.binary]))
     multi = softmax(network.multi(grey)[0].numpy().astype(float), 0)
-    greatest = binary.argmax(0)
+    greatest, vote = binary.argmax(0), (binary / binary.sum(0) + multi) / 2
+    correction = network.stacker(torch.from_numpy(np.concatenate([binary, multi])).float()[None])[0].numpy()
     return {
-        "stack": network.stacker(torch.from_numpy(np.concatenate([binary, multi])).float()[None])[0].argmax(0).numpy(),
-        "mean": (binary / binary.sum(0) + multi).argmax(0),
+        "stack": (correction + np.log(vote)).argmax(0),
+        "mean": vote.argmax(0),
         "backbone": np.where(binary.max(0) > 0.5, greatest, 0),
     }
 

@@ -120,3 +120,18 @@ class Overwritten(nn.Module):
 def test_what_is_read_again_is_not_overwritten():
     network = randomised(Overwritten())
     assert distance(rewritten(network)(image(8, 8)), network(image(8, 8))) < 1e-5
+
+
+class Guided(nn.Module):
+    """A network that takes what guides it by itself, or else from the channels of the image."""
+
+    def forward(self, x, guide=None):
+        return x[:, :1] * (x[:, 1:] if guide is None else guide)
+
+
+@torch.no_grad()
+def test_network_of_several_inputs_is_traced_with_one():
+    whole = image(8, 8, channels=2)
+    traced = rewritten(Guided())
+    assert len(traced.graph.find_nodes(op="placeholder")) == 1
+    assert torch.equal(traced(whole), whole[:, :1] * whole[:, 1:])

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rockmonai.inferers import Orthogonal, Slicewise, Symmetrised, Tiling, footprint
 from rockmonai.inferers.executors import fastest, padding, shrinking
 from rockmonai.inferers.pieces import Piece, TooSmall, UnknownLayer
-from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, StackedUNets, UNet, UNetGenerator
+from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SemSR, StackedUNets, UNet, UNetGenerator
 from rockmonai.networks.layers import pixel_shuffle
 from tests.inferers.networks import (
     by_blocks,
@@ -74,6 +74,7 @@ IN_2D = {
     "residual_2": srresnet(scale=2, upsampling="direct", residual=True, final=None),
     "residual_3": srresnet(scale=3, upsampling="direct", residual=True, final=None, blocks=0),
     "residual_4": srresnet(scale=4, residual=True, final=None, activation="relu"),
+    "semsr": layers(convolved(2, 1, 4), lambda: SemSR(width=2, kernels=(3, 5), scale=2, final=None)),
     "unet": unet(),
     "unet_residual": unet(num_res_units=2),
     "unet_deep": unet(levels=3),
@@ -115,6 +116,9 @@ IN_3D = {
     "direct_2": srresnet(spatial_dims=3, scale=2, upsampling="direct", norm="batch"),
     "direct_3": srresnet(spatial_dims=3, scale=3, upsampling="direct", tail_kernel=5),
     "residual_2": srresnet(spatial_dims=3, scale=2, upsampling="direct", residual=True, final=None),
+    "semsr": layers(
+        convolved(3, 1, 3), lambda: SemSR(3, 1, 1, width=2, kernels=(3,), scale=2, final=None, depth_channels=1)
+    ),
     "unet": unet(3, 2, num_res_units=1),
     "segresnet": segresnet(3),
     "resnet_generator": layers(lambda: ResNetGenerator(3, width=1, blocks=1)),
@@ -306,7 +310,16 @@ def test_layer_without_a_rule_is_executed_as_it_is(network, caplog):
 
 @pytest.mark.parametrize(
     "name",
-    ["unet", "resnet_generator", "unet_generator", "double_unet", "stack_of_unets", "binary_unets", "gamma_filter"],
+    [
+        "semsr",
+        "unet",
+        "resnet_generator",
+        "unet_generator",
+        "double_unet",
+        "stack_of_unets",
+        "binary_unets",
+        "gamma_filter",
+    ],
 )
 @torch.no_grad()
 def test_known_layers_shrink(name, caplog):

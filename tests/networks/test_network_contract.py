@@ -16,6 +16,7 @@ from rockmonai.networks import (
     PatchDiscriminator,
     PixelDiscriminator,
     ResNetGenerator,
+    SemSR,
     SRResNet,
     UNet,
     UNetGenerator,
@@ -45,6 +46,12 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
         (2, 1, 10, 12, 14),
     ),
     "srresnet 3 to 2 channels": (partial(SRResNet, 2, 3, 2, dropout=0.1, **SMALL), (2, 3, 8, 8), (2, 2, 32, 32)),
+    "semsr 2d": (partial(SemSR, width=4, dropout=0.1), (2, 4, 8, 7), (2, 1, 32, 28)),
+    "semsr 3d with depth": (
+        partial(SemSR, 3, 2, 3, 2, 2, 4, (3, 5), norm=None, depth_channels=1),
+        (2, 6, 6, 5, 7),
+        (2, 2, 12, 10, 14),
+    ),
     "resnet generator 2d": (partial(ResNetGenerator, dropout=0.1, **SMALL), (2, 1, 12, 8), (2, 1, 12, 8)),
     "resnet generator 3d": (partial(ResNetGenerator, 3, 2, 3, **SMALL), (2, 2, 8, 8, 12), (2, 3, 8, 8, 12)),
     "unet generator 2d": (partial(UNetGenerator, width=2, levels=7, dropout=0.1), (2, 1, 128, 256), (2, 1, 128, 256)),
@@ -99,7 +106,9 @@ def test_torchscript_computes_the_same(case):
     torch.testing.assert_close(torch.jit.script(network)(image), network(image))
 
 
-@pytest.mark.parametrize("name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "unet generator 2d", "unet 2d"])
+@pytest.mark.parametrize(
+    "name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "semsr 2d", "unet generator 2d", "unet 2d"]
+)
 def test_onnx_computes_the_same(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     build, shape, _ = NETWORKS[name]

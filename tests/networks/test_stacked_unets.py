@@ -35,11 +35,20 @@ def probabilities(image):
 
 
 @torch.no_grad()
-def test_stacking_network_reads_the_probabilities_of_all_members(image, probabilities):
-    network = stacked()
+@pytest.mark.parametrize("residual", [True, False])
+def test_stacking_network_reads_the_probabilities_of_all_members(image, probabilities, residual):
+    network, (binary, multi) = stacked(residual=residual), probabilities
     read = torch.from_numpy(np.concatenate(probabilities, 1)).float()
     assert read.shape == (2, 8, 16, 24)
-    torch.testing.assert_close(network(image), network.stacker(read), rtol=1e-4, atol=1e-4)
+    vote = np.log((binary / binary.sum(1, keepdims=True) + multi) / 2) if residual else 0.0
+    torch.testing.assert_close(network(image), (network.stacker(read) + vote).float(), rtol=1e-4, atol=1e-4)
+
+
+@torch.no_grad()
+def test_stacking_begins_with_the_mean_vote(image):
+    fresh, vote = (StackedUNets(width=2, levels=2, combine=combine).eval() for combine in ("stack", "mean"))
+    vote.load_state_dict(fresh.state_dict())
+    torch.testing.assert_close(fresh(image), vote(image))
 
 
 @torch.no_grad()
