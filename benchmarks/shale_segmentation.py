@@ -47,6 +47,16 @@ def bundle(name: str, configs: Iterable[str], run: Path, **override: object) -> 
     return (used.ru_utime + used.ru_stime) / 60
 
 
+def trained(name: str, run: Path, **data: object) -> float:
+    """Train a bundle, unless that was done with the very same config, and return the CPU minutes it took."""
+    config = (PROJECT / "bundles" / name / "configs" / "train.json").read_text()
+    asked, done = config + json.dumps(data, default=str), run / "trained.txt"
+    if not done.is_file() or not done.read_text().endswith(asked):
+        minutes = bundle(name, ["train"], run, output_dir=run, overwrite="true", **data)
+        done.write_text(f"{minutes:.2f}\n{asked}")
+    return float(done.read_text().partition("\n")[0])
+
+
 def scored(shale: Path, network: str, fold: int, seed: int) -> dict[str, dict[str, float]]:
     """Return the scores of a network on the image that its training left out: ``once`` and ``eightfold``."""
     name, definition = NETWORKS[network]
@@ -54,16 +64,14 @@ def scored(shale: Path, network: str, fold: int, seed: int) -> dict[str, dict[st
     data = {"dataset_dir": shale, "info_bar": 80, "fold": fold}
     if definition:
         data["network_def"] = {"spatial_dims": 2, "in_channels": 1, "out_channels": 4, **definition}
-    if not (run / "cpu_minutes").is_file():
-        minutes = bundle(name, ["train"], run, output_dir=run, seed=seed, overwrite="true", **data)
-        (run / "cpu_minutes").write_text(f"{minutes:.2f}")
+    minutes = trained(name, run, seed=seed, **data)
     scores = {}
     for way in ("once", "eightfold"):
         configs = ["evaluate"] if way == "once" else ["evaluate", way]
         bundle(name, configs, run, ckpt_dir=run, output_dir=run / way, overwrite="true", **data)
         report = json.loads((run / way / "scores.json").read_text())["metrics"]
         scores[way] = {key: value["mean"] for key, value in report.items()}
-        scores[way]["minutes"] = float((run / "cpu_minutes").read_text())
+        scores[way]["minutes"] = minutes
     return scores
 
 

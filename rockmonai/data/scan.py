@@ -13,7 +13,7 @@ import torch
 from rockmonai.data.regions import Cropped, above_bar, check_region
 from rockmonai.errors import DataError, UsageError, did_you_mean, find_rock_error
 from rockmonai.volumes import Volume, check_finite, check_unchanged, fingerprint, open_volume, stem_of
-from rockmonai.volumes.blocks import Box, in_words, size_of
+from rockmonai.volumes.blocks import Box, in_words, scaled, size_of
 from rockmonai.volumes.colour import Grey
 from rockmonai.volumes.finite import finite_median, not_finite
 from rockmonai.volumes.folder import slice_names
@@ -26,8 +26,8 @@ class Scan:
 
     Args:
         path: the file, ``file::dataset`` or folder of slices; or one of each key, where the network wants several that
-            show the same voxels, as in ``{"image": "sem.tif", "charge": "charge.tif"}``. The first one lends its name,
-            dtype and spacing to the result.
+            show the same sample, as in ``{"image": "sem.tif", "charge": "charge.tif"}``. The first one lends its name,
+            dtype and spacing to the result; the others may be finer by a whole factor, and come so to the transform.
         transform: dictionary transforms of these keys (``"image"`` of a single path), (C, [Z,] Y, X), that leave what
             the network wants in ``"image"``. Each voxel is for itself: what they make of a piece must be the same piece
             of what they make of the whole.
@@ -67,8 +67,7 @@ class Scan:
         self._paths = {"image": path} if isinstance(path, str) else dict(path)
         volumes = {key: open_volume(one, grey=grey) for key, one in self._paths.items()}
         self.path, first = next(iter(self._paths.values())), next(iter(volumes.values()))
-        for volume in volumes.values():
-            _check_same_shape(volume, first)
+        self._finer = {key: _finer(volume, first) for key, volume in volumes.items()}
         self.name, self.dtype, self.spacing = stem_of(self.path), first.dtype, first.spacing
         above = above_bar(first.spatial_shape, info_bar, self.path)
         if region is not None:
@@ -76,7 +75,10 @@ class Scan:
         spans = [[0, n] for n in above] if region is None else [list(span) for span in region]
         self.shape = tuple(stop - start for start, stop in spans)
         self.slices = (slice_names(self.path) or [])[slice(*spans[0])] or None
-        self._volumes = {key: Cropped(volume, spans) for key, volume in volumes.items()}
+        self._volumes = {
+            key: Cropped(volume, [[n * s for n in span] for span, s in zip(spans, self._finer[key], strict=True)])
+            for key, volume in volumes.items()
+        }
         self._fill = {key: _filling(volume) if nan == "fill" else None for key, volume in self._volumes.items()}
         if nan == "refuse":
             for cropped in self._volumes.values():
@@ -146,17 +148,21 @@ class Scan:
 
     def _greys(self, key: str, box: Box) -> np.ndarray:
         """Return what is on the disk, filled where it is not finite."""
-        greys = self._volumes[key][(slice(None), *box)]
+        greys = self._volumes[key][(slice(None), *scaled(box, self._finer[key]))]
         fill = self._fill[key]
         return greys if fill is None else np.where(np.isfinite(greys), greys, greys.dtype.type(fill))
 
 
-def _check_same_shape(volume: Volume, first: Volume) -> None:
-    if volume.spatial_shape != first.spatial_shape:
+def _finer(volume: Volume, first: Volume) -> tuple[int, ...]:
+    """Return how many voxels of ``volume`` lie along one of ``first``, on each axis."""
+    sizes = list(zip(volume.spatial_shape, first.spatial_shape, strict=False))
+    if volume.spatial_dims != first.spatial_dims or any(fine % coarse for fine, coarse in sizes):
         raise DataError(
             f"{volume.path} has {in_words(volume.spatial_shape)} voxels and {first.path} "
-            f"{in_words(first.spatial_shape)}: they must show the same voxels; crop or resample one of them."
+            f"{in_words(first.spatial_shape)}: they must show the same sample, in as many voxels or a whole number of "
+            "times more; crop or resample one of them."
         )
+    return tuple(fine // coarse for fine, coarse in sizes)
 
 
 def _filling(volume: Cropped) -> float | None:

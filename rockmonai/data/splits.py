@@ -61,20 +61,23 @@ def leave_one_out(given: Mapping[str, Records], split: str, fold: int) -> Record
     """Return all records but one for training, and that one for validation and test.
 
     Args:
-        given: records of every split that the data set has. Where two of them have the same name in different splits,
-            all names begin with their split.
+        given: records of every split that the data set has; one that is in several counts once. Where two of them
+            have the same name in different splits, all names begin with their split.
         split: ``"train"``, ``"validation"`` or ``"test"``.
         fold: number of the record that is left out, counted from 0 through all splits.
 
     Raises:
         DataError: there is no such record, or no other one.
     """
-    names = Counter(record["name"] for records in given.values() for record in records)
+    distinct: dict[str, tuple[str, dict[str, Any]]] = {}
+    for part, records in given.items():
+        for record in records:  # a list may name an image in two splits
+            shown = {key: value for key, value in record.items() if key != "name"}
+            distinct.setdefault(str(sorted(shown.items())), (part, record))
+    names = Counter(record["name"] for _, record in distinct.values())
     alike = len(given) > 1 and max(names.values()) > 1
     everything = [
-        {**record, "name": f"{part}_{record['name']}"} if alike else record
-        for part, records in given.items()
-        for record in records
+        {**record, "name": f"{part}_{record['name']}"} if alike else record for part, record in distinct.values()
     ]
     count = len(everything)
     if count == 1:

@@ -128,6 +128,12 @@ class GANTrainer(Trainer):
         never = self.discriminator is None or self.warmup_epochs >= self.state.max_epochs
         return "pixel" if never else "adversarial"
 
+    @property
+    def phase_began(self) -> int:
+        """Number of iterations before the phase."""
+        behind = self.warmup_epochs if self.warmup_epochs < self.state.epoch else 0
+        return behind * (self.state.epoch_length or 0)
+
     def state_objects(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
         return {"grad_scaler": self.grad_scaler, "pool": self.pool}
@@ -194,6 +200,11 @@ class GANTrainer(Trainer):
                 logits = _bare(self.discriminator)(self._shown(output["image"], output["pred"]))
                 terms["adversarial"] = self.adversarial.for_generator(logits)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
+        if not loss.requires_grad:
+            raise UsageError(
+                f"None of the losses ({', '.join(terms)}) compares what the network learns now: give 'losses' a term "
+                "for it."
+            )
         self.state.losses |= {name: term.item() for name, term in terms.items()}
         output["loss"] = loss
         self.fire_event(IterationEvents.LOSS_COMPLETED)

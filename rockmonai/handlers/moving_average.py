@@ -12,9 +12,9 @@ class MovingAverage:
     """Keeps ``average`` at the exponential moving average of the weights and running statistics of ``network``.
 
     The last steps of a training on few images jump about the minimum; their mean lies in it (Polyak and Juditsky,
-    https://doi.org/10.1137/0330046; Tarvainen and Valpola, https://arxiv.org/abs/1703.01780). In its first iterations
-    the average follows quickly, so that it does not remember where the network began. It has no state of its own but
-    the weights: a checkpoint that holds ``average`` and the iteration holds all of it.
+    https://doi.org/10.1137/0330046; Tarvainen and Valpola, https://arxiv.org/abs/1703.01780). In the first iterations
+    of each phase the average follows quickly, so that it does not remember where the network began. It has no state of
+    its own but the weights: a checkpoint that holds ``average`` and the iteration holds all of it.
 
     Args:
         network: the one that learns.
@@ -34,7 +34,7 @@ class MovingAverage:
     @torch.no_grad()
     def __call__(self, engine: Workflow) -> None:
         """Move the average towards the network as it is now."""
-        done = engine.state.iteration
+        done = engine.state.iteration - getattr(engine, "phase_began", 0)
         share = 1 - min(self.decay, done / (done + 10))
         now = self.network.state_dict()
         for name, mean in self.average.state_dict().items():

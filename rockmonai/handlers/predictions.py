@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ignite.engine import Events
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from rockmonai.errors import DataError
 from rockmonai.transforms import unscale_grey
-from rockmonai.volumes import create_volume, make_writable
+from rockmonai.volumes import create_volume, make_writable, open_volume
 from rockmonai.volumes.colour import paint, palette_of
 
 
@@ -26,6 +27,7 @@ class Predictions:
     Args:
         output_dir: the folders go there.
         colours: red, green and blue of every class, 0 to 255; None for no pictures.
+        data: the records that are evaluated; the files then have the pixel size of their images.
 
     Raises:
         UsageError: a colour is none.
@@ -33,8 +35,14 @@ class Predictions:
             colour.
     """
 
-    def __init__(self, output_dir: str, colours: Sequence[Sequence[int]] | None = None) -> None:
+    def __init__(
+        self,
+        output_dir: str,
+        colours: Sequence[Sequence[int]] | None = None,
+        data: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         self.output_dir = Path(output_dir)
+        self.images = {str(record["name"]): record["image"] for record in data}
         self.palette = None if colours is None else palette_of(colours)
         self.names: set[str] = set()
 
@@ -52,11 +60,19 @@ class Predictions:
             if name in self.names:
                 raise DataError(f"Two images are called '{name}' and one file cannot hold both: name them differently.")
             self.names.add(name)
+            spacing = self._spacing(str(record["name"]), output["pred"].ndim - 1)
             for folder, values in maps(output, self.palette).items():
                 make_writable(self.output_dir / folder, "choose another --output_dir")
                 path, colour = self.output_dir / folder / f"{name}.tif", folder == "colours"
-                with create_volume(path, values.shape, values.dtype, overwrite=True, colour=colour) as file:
+                with create_volume(path, values.shape, values.dtype, spacing, overwrite=True, colour=colour) as file:
                     file[...] = values
+
+    def _spacing(self, name: str, dims: int) -> tuple[float, ...] | None:
+        """Return the pixel size of an image, of its last axes if it is a slice of a volume; None where unknown."""
+        if name not in self.images:
+            return None
+        with open_volume(self.images[name], grey="keep") as volume:
+            return volume.spacing and volume.spacing[-dims:]
 
 
 def maps(output: Mapping[str, Tensor], palette: np.ndarray | None) -> dict[str, np.ndarray]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ignite.engine import Events
 
 from rockmonai.engines import GANTrainer
@@ -13,14 +11,18 @@ from rockmonai.networks import StackedUNets
 class Stacking:
     """Lets the members of an ensemble learn in the warm-up of a training, and its stacking network from then on.
 
-    Which of the two learns follows from the number of the epoch, so that a resumed run goes on where it was.
+    When the stacking network begins, the members become their own moving averages, which it is to be applied with.
+    Who learns follows from the number of the epoch, so that a resumed run goes on where it was. In a training that is
+    all warm-up the stacking network never learns.
 
     Args:
-        networks: the ensemble, and the moving average of it if there is one.
+        network: the ensemble.
+        average: its moving average.
     """
 
-    def __init__(self, networks: Sequence[StackedUNets]) -> None:
-        self.networks = networks
+    def __init__(self, network: StackedUNets, average: StackedUNets) -> None:
+        self.network = network
+        self.average = average
 
     def attach(self, engine: GANTrainer) -> None:
         """Follow ``engine``, a :class:`rockmonai.engines.GANTrainer`."""
@@ -28,5 +30,9 @@ class Stacking:
 
     def __call__(self, engine: GANTrainer) -> None:
         """Choose who learns in this epoch."""
-        for network in self.networks:
-            network.stack(engine.phase != "warmup")
+        stacking = engine.state.epoch > engine.warmup_epochs
+        if stacking and 0 < engine.state.iteration == engine.phase_began:
+            self.network.binary.load_state_dict(self.average.binary.state_dict())
+            self.network.multi.load_state_dict(self.average.multi.state_dict())
+        for network in (self.network, self.average):
+            network.stack(stacking)

@@ -82,6 +82,4 @@ def mirrored(image: torch.Tensor, least: Sequence[int]) -> torch.Tensor:
 
 def _fitting(length: int, window: int, multiple: int | None) -> int:
     """Return the side of a window for an image of ``length``."""
-    if multiple is None or length > window:
-        return window
-    return math.ceil(length / multiple) * multiple
+    return window if multiple is None else math.ceil(min(length, window) / multiple) * multiple

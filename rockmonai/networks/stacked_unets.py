@@ -24,7 +24,7 @@ class StackedUNets(nn.Module):
     Args:
         spatial_dims: 2 or 3.
         in_channels: channels of the input.
-        classes: number of classes, and of binary members; class 0 is what is left where no other class is found.
+        out_channels: number of classes, and of binary members; class 0 is what is left where no other class is found.
         width: channels of the first level of each U-Net.
         levels: number of halvings.
         norm: as in :class:`rockmonai.networks.UNet`.
@@ -38,7 +38,7 @@ class StackedUNets(nn.Module):
             for itself, as in trainings of the original code.
 
     Shapes:
-        ``(B, in_channels, [Z,] Y, X)`` to ``(B, classes, [Z,] Y, X)``, with sides that are multiples of
+        ``(B, in_channels, [Z,] Y, X)`` to ``(B, out_channels, [Z,] Y, X)``, with sides that are multiples of
         ``2 ** levels``.
 
     Attributes:
@@ -54,7 +54,7 @@ class StackedUNets(nn.Module):
         self,
         spatial_dims: int = 2,
         in_channels: int = 1,
-        classes: int = 4,
+        out_channels: int = 4,
         width: int = 64,
         levels: int = 4,
         norm: str | tuple | None = "batch",
@@ -71,12 +71,12 @@ class StackedUNets(nn.Module):
             return UNet(spatial_dims, inside, outside, width, levels, norm, dropout, align_corners)
 
         self.multiple, self.combine, self.residual, self.stacking = 2**levels, combine, residual, True
-        self.binary = nn.ModuleList(member(in_channels, 1) for _ in range(classes))
-        self.multi = member(in_channels, classes)
+        self.binary = nn.ModuleList(member(in_channels, 1) for _ in range(out_channels))
+        self.multi = member(in_channels, out_channels)
         self.votes = Votes("probabilities")
         self.mean = Votes("mean")
         self.verdict = Votes("backbone") if combine == "backbone" else self.mean
-        self.stacker = member(2 * classes, classes)
+        self.stacker = member(2 * out_channels, out_channels)
         if residual:
             nn.init.zeros_(self.stacker.tail.weight)
             nn.init.zeros_(self.stacker.tail.bias)
@@ -152,10 +152,10 @@ class Votes(nn.Module):
         if self.rule == "probabilities":
             return torch.cat([binary, multi], 1)
         if self.rule == "mean":
-            return log_probabilities(shares(binary) + multi)
+            return log_shares(shares(binary) + multi)
         # A product, not a choice, so that NaN stays NaN.
         others = binary[:, 1:] * (binary[:, 1:] > 0.5)
-        return log_probabilities(torch.cat([binary[:, :1], others], 1))
+        return log_shares(torch.cat([binary[:, :1], others], 1))
 
 
 def shares(weights: torch.Tensor) -> torch.Tensor:
@@ -163,6 +163,6 @@ def shares(weights: torch.Tensor) -> torch.Tensor:
     return weights / weights.sum(1, keepdim=True).clamp(min=1e-37)
 
 
-def log_probabilities(weights: torch.Tensor) -> torch.Tensor:
+def log_shares(weights: torch.Tensor) -> torch.Tensor:
     """Return the logarithms of the :func:`shares` of ``weights``, finite even for 0."""
     return shares(weights).clamp(min=1e-37).log()

@@ -20,6 +20,7 @@ from rockmonai.transforms.contrast import (
 from rockmonai.transforms.crop import RandPairedCropd, WholeImaged
 from rockmonai.transforms.decimation import Bicubicd, Decimated
 from rockmonai.transforms.degradation import Degraded
+from rockmonai.transforms.guidance import GuideByClassesd, class_channels
 from rockmonai.transforms.intensity import (
     Finited,
     GreyRange,
@@ -51,6 +52,7 @@ __all__ = [
     "Finited",
     "Gammad",
     "GreyRange",
+    "GuideByClassesd",
     "Magnificationd",
     "MasksToClassesd",
     "MinFraction",
@@ -75,6 +77,7 @@ __all__ = [
     "blur",
     "central_range",
     "clahe",
+    "class_channels",
     "class_grey",
     "class_map",
     "contrast",

@@ -39,8 +39,9 @@ def painted_classes(
         raise DataError(f"A label painted in colours has 3 channels, found {len(painting)}: save it as RGB.")
     if image is not None and (image.shape[1:], image.dtype) != (painting.shape[1:], painting.dtype):
         raise DataError(
-            f"The painted label has {tuple(painting.shape[1:])} voxels of {painting.dtype} and its image "
-            f"{tuple(image.shape[1:])} of {image.dtype}: read the classes of a pair before its greys are scaled."
+            f"The painted label has {tuple(painting.shape[1:])} voxels of {_named(painting)} and its image "
+            f"{tuple(image.shape[1:])} of {_named(image)}, so that paint cannot be told from greys: convert the image "
+            "to the type that was painted over, or give a label of class numbers."
         )
     rgb = painting.to(torch.int32)
     classes = torch.zeros_like(rgb[:1], dtype=torch.int64)
@@ -50,6 +51,10 @@ def painted_classes(
     if image is not None:
         classes[(painting == image).all(0, keepdim=True)] = 0
     return classes
+
+
+def _named(values: torch.Tensor) -> str:
+    return str(values.dtype).removeprefix("torch.")
 
 
 class ColoursToClassesd(MapTransform):

@@ -92,7 +92,7 @@ class RandSimilarityCropd(Randomizable, MapTransform):
             self.randomize(region)
             box, grid = self._box_and_grid(region)
             cut = {key: read_box(data[key], box, self.spatial_dims) for key in keys}
-            return {**kept, **{key: sampled(x, grid, key in self.nearest) for key, x in cut.items()}}
+            return {**kept, **{key: sampled(x, grid, key in self.nearest, self._coarser()) for key, x in cut.items()}}
 
         return first_accepted(draw, self.accept, self.max_tries, name_of(self.reference, data))
 
@@ -109,6 +109,10 @@ class RandSimilarityCropd(Randomizable, MapTransform):
         for (start, stop), margin in zip(data, [0.0] * (len(data) - dims) + half.tolist(), strict=True):
             margin = min(margin, (stop - start) / 2)
             self.centre.append(self.R.uniform(start + margin, stop - margin))
+
+    def _coarser(self) -> int:
+        """Return how many voxels are averaged before they are sampled, which would leave them out otherwise."""
+        return max(1, int(1 / self.drawn_zoom))
 
     def _region(self, keys: Sequence[Hashable], data: Mapping[Hashable, Any]) -> Region:
         shapes = {tuple(data[key].shape[1:]) for key in keys}
@@ -134,28 +138,36 @@ class RandSimilarityCropd(Randomizable, MapTransform):
         # A centre of 0.5 is that of the first voxel, whose index is 0.
         centre = torch.tensor(self.centre[stacked:]).float() - 0.5
         places = torch.einsum("ij,j...->...i", directions, places) + centre
+        more = self._coarser() - 1
         lows, highs = (ends.tolist() for ends in places.flatten(0, -2).aminmax(dim=0))
         box = [slice(int(at), int(at) + 1) for at in self.centre[:stacked]]
         for (start, stop), low, high in zip(region[stacked:], lows, highs, strict=True):
-            first = min(max(math.floor(low), start), stop - 1)
-            box.append(slice(first, max(min(math.floor(high) + 2, stop), first + 1)))
+            first = min(max(math.floor(low) - more, start), stop - 1)
+            box.append(slice(first, max(min(math.floor(high) + 2 + more, stop), first + 1)))
         return tuple(box), places - torch.tensor([part.start for part in box[stacked:]])
 
 
-def sampled(x: torch.Tensor, places: torch.Tensor, nearest: bool) -> torch.Tensor:
+def sampled(x: torch.Tensor, places: torch.Tensor, nearest: bool, coarser: int = 1) -> torch.Tensor:
     """Return ``x`` (C, *spatial) at ``places`` (*size, dims), mirrored beyond its faces, in its own dtype.
 
     Args:
         x: greys or classes; integers are rounded after the interpolation.
         places: voxel indices along (z,) y, x, not necessarily whole.
         nearest: take the nearest voxel; otherwise interpolate linearly.
+        coarser: interpolate between the means of so many voxels along each axis, where places are that far apart.
     """
-    sizes = torch.tensor(x.shape[1:])
+    values = x[None].float()
+    if coarser > 1 and not nearest:
+        short = [-n % coarser for n in reversed(x.shape[1:])]
+        values = F.pad(values, [width for n in short for width in (0, n)], mode="replicate")
+        values = {2: F.avg_pool2d, 3: F.avg_pool3d}[places.shape[-1]](values, coarser)
+        places = (places + 0.5) / coarser - 0.5
+    sizes = torch.tensor(values.shape[2:])
     # torch wants the last axis first, and the faces of the image, half a voxel beyond the first and last, at -1 and 1.
     grid = ((2 * places + 1) / sizes - 1).flip(-1)
-    values = F.grid_sample(
-        x[None].float(), grid[None], "nearest" if nearest else "bilinear", "reflection", align_corners=False
-    )[0]
+    values = F.grid_sample(values, grid[None], "nearest" if nearest else "bilinear", "reflection", align_corners=False)[
+        0
+    ]
     return values if x.is_floating_point() else values.round().to(x.dtype)
 
 

@@ -24,8 +24,9 @@ def tiff_spacing(file: tifffile.TiffFile, is_volume: bool) -> tuple[float, ...] 
     elif file.is_imagej:
         spacing = _imagej(file)
     else:
-        # Neither resolution tags nor microscopes know a z, so a plain stack has no spacing.
-        in_plane = _tags(file) or _zeiss(file)
+        # Neither microscopes nor resolution tags know a z, so a plain stack has no spacing. Programs that save an image
+        # again leave the resolution of a print beside what the microscope has written.
+        in_plane = _zeiss(file) or _tags(file)
         spacing = [None, *in_plane] if in_plane else [None] * 3
     return complete(spacing if is_volume else spacing[1:])
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from rockmonai.data import pairs
@@ -119,6 +121,14 @@ def test_every_image_is_left_out_once(tmp_path):
         train, validation, test = parts(tmp_path, fold=fold)
         assert validation == test == [(name, None)]
         assert [one for one, _ in train] == [other for other in names if other != name]
+
+
+def test_an_image_that_a_list_names_twice_is_left_out_of_both(tmp_path):
+    write(tmp_path / "a.tif", (16, 16)), write(tmp_path / "b.tif", (16, 16))
+    kept, judged = {"label": "a.tif"}, {"label": "b.tif"}
+    (tmp_path / "set.json").write_text(json.dumps({"train": [kept], "validation": [judged], "test": [judged]}))
+    found = [[name for name, _ in part] for part in parts(tmp_path / "set.json", fold=1)]
+    assert found == [["a"], ["b"], ["b"]]
 
 
 def test_names_that_differ_need_no_split(tmp_path):

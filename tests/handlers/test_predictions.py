@@ -9,17 +9,18 @@ from PIL import Image
 
 from rockmonai.errors import DataError, UsageError
 from rockmonai.handlers import Predictions
+from rockmonai.volumes import open_volume
 
 COLOURS = [[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 0]]
 CLASSES = np.random.default_rng(0).integers(0, 4, (1, 9, 13))
 UNSURE = np.random.default_rng(1).random((1, 9, 13)).astype(np.float32)
 
 
-def evaluate(folder, images, colours=COLOURS):
+def evaluate(folder, images, colours=COLOURS, data=()):
     """Run an engine over batches of one, whose outputs are ``images`` (name, output)."""
     engine = Engine(lambda engine, batch: [batch[0]["made"]])
     engine.state.rank = 0
-    Predictions(str(folder), colours).attach(engine)
+    Predictions(str(folder), colours, data).attach(engine)
     engine.run([[{"name": name, "made": output}] for name, output in images])
 
 
@@ -38,6 +39,14 @@ def test_every_image_leaves_its_classes_colours_and_uncertainty(tmp_path, dtype)
     assert picture.mode == "RGB" and np.array_equal(np.asarray(picture), np.array(COLOURS)[CLASSES[0]])
     unsure = tifffile.imread(tmp_path / "uncertainty" / "rock7.tif")
     assert unsure.dtype == np.uint8 and np.array_equal(unsure, np.rint(255 * UNSURE[0].astype(float)))
+
+
+def test_files_have_the_pixel_size_of_their_images(tmp_path):
+    scan = tmp_path / "rock.tif"
+    resolution = {"resolution": (1 / 0.008, 1 / 0.008), "metadata": {"unit": "um"}}
+    tifffile.imwrite(scan, CLASSES[0].astype(np.uint8), imagej=True, **resolution)
+    evaluate(tmp_path / "out", [("rock", {"pred": torch.from_numpy(CLASSES)})], data=[{"name": "rock", "image": scan}])
+    assert open_volume(tmp_path / "out" / "classes" / "rock.tif").spacing == pytest.approx((0.008, 0.008))
 
 
 def test_volumes_are_saved_as_volumes_and_colours_only_where_given(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 
 import torch
@@ -9,7 +10,7 @@ from ignite.engine import Events
 from torch import nn
 
 from rockmonai.engines import GANTrainer
-from rockmonai.handlers import Stacking
+from rockmonai.handlers import MovingAverage, Stacking
 from rockmonai.losses import LossTerm, OneVsRest
 from rockmonai.networks import StackedUNets
 
@@ -20,7 +21,8 @@ def weights(*networks):
 
 def test_members_learn_first_and_stay_as_they_are_while_the_stacking_network_learns():
     torch.manual_seed(0)
-    network = StackedUNets(classes=3, width=2, levels=1)
+    network = StackedUNets(out_channels=3, width=2, levels=1)
+    average = copy.deepcopy(network)
     batch = {"image": torch.randn(2, 1, 8, 8), "label": torch.randint(0, 3, (2, 1, 8, 8))}
     cross_entropy = lambda logits, label: nn.functional.cross_entropy(logits, label[:, 0])  # noqa: E731
     trainer = GANTrainer(
@@ -35,7 +37,7 @@ def test_members_learn_first_and_stay_as_they_are_while_the_stacking_network_lea
             LossTerm("stack", cross_entropy),
         ],
         warmup_epochs=2,
-        train_handlers=[Stacking([network])],
+        train_handlers=[Stacking(network, average), MovingAverage(network, average)],
     )
     seen = [(weights(network.binary, network.multi), weights(network.stacker))]
     trainer.add_event_handler(
@@ -46,4 +48,6 @@ def test_members_learn_first_and_stay_as_they_are_while_the_stacking_network_lea
     changed = [
         tuple(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) for before, after in pairwise(seen)
     ]
-    assert changed == [(True, False), (True, False), (False, True), (False, True)]
+    # At the border the members become their averages, and then stay as they are.
+    assert changed == [(True, False), (True, False), (True, True), (False, True)]
+    torch.testing.assert_close(seen[-1][0], weights(average.binary, average.multi))

@@ -65,6 +65,14 @@ def test_images_are_mirrored_no_further_than_the_network_needs(ratio, multiple):
     assert network.multiple == multiple == footprint(network, 2, 1).stride[0]
 
 
+@pytest.mark.parametrize("factor", [1 / 8, 1 / 7, 1 / 5, 1 / 3, 0.5, 1, 2, 3, 8])
+def test_windows_fit_a_network_at_every_magnification(factor):
+    network = UNet(out_channels=2, width=2, levels=3).eval()
+    image = torch.randn(1, 1, 150, 70)
+    with torch.no_grad():
+        assert SlidingWindow(64)(image, network, magnification=torch.tensor([factor])).shape == (1, 2, 150, 70)
+
+
 def test_windows_are_magnified_as_the_whole_image_is():
     """Sides that fit neither the pooling nor the network are mirrored; the prediction has the size of the image."""
     torch.manual_seed(0)

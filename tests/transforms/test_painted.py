@@ -66,7 +66,7 @@ def test_what_does_not_fit_is_refused(painted):
     with pytest.raises(DataError, match="has 3 channels, found 2"):
         painted_classes(painting[:2], image, COLOURS)
     for other in (image[:, 1:], image.float() / 255):
-        with pytest.raises(DataError, match="read the classes of a pair before its greys are scaled"):
+        with pytest.raises(DataError, match="convert the image to the type that was painted over"):
             painted_classes(painting, other, COLOURS)
     with pytest.raises(UsageError, match=r"\[255, 0\] is not \[red, green, blue\]"):
         ColoursToClassesd("label", [[255, 0]])

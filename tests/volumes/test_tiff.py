@@ -163,6 +163,13 @@ def test_spacing_of_zeiss_microscopes(tmp_path: Path, lines: list[str], spacing:
     assert open_volume(write(tmp_path / "stack.tif", STACK, **how)).spacing is None  # a microscope knows no z
 
 
+def test_a_microscope_knows_its_pixels_better_than_a_printer(tmp_path: Path) -> None:
+    text = "\r\n".join([*map(str, range(20)), "AP_IMAGE_PIXEL_SIZE", "Image Pixel Size = 8.0 nm", ""]).encode("cp1252")
+    how = GREY | {"extratags": [(34118, 2, len(text), text, True)], "metadata": None}
+    path = write(tmp_path / "image.tif", STACK[0], **how, resolution=(600, 600), resolutionunit="INCH")
+    assert open_volume(path).spacing == pytest.approx((0.008, 0.008))
+
+
 # Grey levels and colours
 
 

@@ -1,0 +1,74 @@
+"""A class map as further channels of the image that it guides."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+
+from rockmonai.errors import DataError
+from rockmonai.transforms.resampling import resample
+
+
+def class_channels(semantic: torch.Tensor, classes: int, grey: bool = False) -> torch.Tensor:
+    """Return a class map as channels, float32.
+
+    Args:
+        semantic: numbers of classes, (1, *spatial).
+        classes: how many there are.
+        grey: one channel from -1 (class 0) to 1 (the last class), which gives classes an order that they do not have;
+            otherwise one channel for each class, 1 where it is and -1 elsewhere.
+
+    Returns:
+        (classes, *spatial), or (1, *spatial) for ``grey``.
+
+    Raises:
+        DataError: a number is no class.
+    """
+    least, greatest = (int(number) for number in torch.aminmax(semantic))
+    if least < 0 or greatest >= classes:
+        raise DataError(
+            f"A class map of {classes} classes holds numbers from 0 to {classes - 1}, found {least} to {greatest}: "
+            "mend the map, or pass --classes."
+        )
+    if grey:
+        return 2 * semantic.float() / max(classes - 1, 1) - 1
+    numbers = torch.arange(classes).view(-1, *[1] * (semantic.ndim - 1))
+    return 2 * (semantic == numbers).float() - 1
+
+
+class GuideByClassesd(MapTransform):
+    """Appends the channels of a class map to an image, see :func:`class_channels`.
+
+    A map on a finer grid, such as that of the label, is thinned out to the grid of the image.
+
+    Args:
+        keys: keys of images (C, *spatial).
+        classes: number of classes.
+        semantic_key: key of the class map (1, *spatial).
+        grey: one channel for all classes.
+
+    Raises:
+        DataError: the record has no class map, or one with other classes.
+    """
+
+    def __init__(self, keys: KeysCollection, classes: int, semantic_key: str = "semantic", grey: bool = False) -> None:
+        super().__init__(keys)
+        self.classes = classes
+        self.semantic_key = semantic_key
+        self.grey = grey
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the record with its images guided."""
+        if self.semantic_key not in data:
+            raise DataError(f"There is no class map '{self.semantic_key}' to guide by: name its folder in 'folders'.")
+        guided = dict(data)
+        semantic = torch.as_tensor(data[self.semantic_key])
+        for key in self.key_iterator(guided):
+            image = torch.as_tensor(guided[key])
+            channels = class_channels(resample(semantic, image.shape[1:], "nearest"), self.classes, self.grey)
+            guided[key] = torch.cat([image, channels])
+        return guided

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from rockmonai.errors import DataError
+from rockmonai.transforms import GuideByClassesd, class_channels
+
+
+def test_classes_become_one_channel_each():
+    semantic = torch.tensor([[[0, 2], [1, 2]]])
+    expected = 2 * F.one_hot(semantic[0], 3).permute(2, 0, 1).float() - 1
+    torch.testing.assert_close(class_channels(semantic, 3), expected)
+    assert class_channels(semantic.to(torch.uint8), 3, grey=True).tolist() == [[[-1, 1], [0, 1]]]
+
+
+def test_a_finer_map_is_thinned_out_to_the_grid_of_the_image():
+    coarse = torch.randint(0, 3, (1, 5, 6))
+    fine = coarse.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    image = torch.randn(1, 5, 6)
+    guided = GuideByClassesd("image", 3)({"image": image, "semantic": fine})["image"]
+    assert torch.equal(guided[:1], image) and torch.equal(guided[1:], class_channels(coarse, 3))
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_pieces_are_thinned_out_as_the_whole_is(dims):
+    fine = torch.randint(0, 4, (1, *(24, 32, 16)[:dims]))
+    guide = GuideByClassesd("image", 4)
+    whole = guide({"image": torch.zeros(1, *(n // 4 for n in fine.shape[1:])), "semantic": fine})["image"]
+    piece = guide({"image": torch.zeros(1, 3, *whole.shape[2:]), "semantic": fine[:, 8:20]})["image"]
+    assert torch.equal(piece, whole[:, 2:5])
+
+
+@pytest.mark.parametrize("wrong", [3, 255, -1])
+def test_numbers_that_are_no_classes_are_refused(wrong):
+    with pytest.raises(DataError, match=f"from 0 to 2, found .*{wrong}"):
+        class_channels(torch.tensor([[[0, wrong]]]), 3)
+
+
+def test_a_record_without_a_map_is_refused():
+    with pytest.raises(DataError, match="no class map 'semantic'"):
+        GuideByClassesd("image", 3)({"image": torch.zeros(1, 4, 4)})
