@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,6 @@ class Previews:
         output_dir: the pictures go to its folder ``previews``.
         rows: number of images shown.
         prefix: beginning of the file names.
-        transform: what makes ``image``, ``pred`` and ``label`` of an output pictures in [-1, 1] where they are none,
-            such as maps of classes.
         shown: key of what is shown as the input, of the output or of the record that it was made of.
         colours: red, green and blue of every class, 0 to 255, where ``pred`` and ``label`` are maps of classes; the
             error is then black where they differ. None for greys.
@@ -36,14 +34,12 @@ class Previews:
         output_dir: str,
         rows: int = 4,
         prefix: str = "epoch",
-        transform: Callable[[dict], dict] | None = None,
         shown: str = "image",
         colours: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.folder = Path(output_dir) / "previews"
         self.rows = rows
         self.prefix = prefix
-        self.transform = transform or dict
         self.input = shown
         self.palette = None if colours is None else palette_of(colours)
         self.shown: list[np.ndarray] = []
@@ -62,7 +58,7 @@ class Previews:
     def _collect(self, engine: Workflow) -> None:
         made = zip(engine.state.batch, engine.state.output, strict=True)
         items = [{**record, **output} for record, output in made][: self.rows - len(self.shown)]
-        self.shown += [preview_row(self.transform(item), self.input, self.palette) for item in items]
+        self.shown += [preview_row(item, self.input, self.palette) for item in items]
 
     def _save(self, engine: Workflow) -> None:
         if self.shown:

@@ -56,7 +56,8 @@ def fit_for(
             f"slicewise is {slicewise!r} for a {spatial_dims}D model; a 2D one takes z, y, x, zyx or null."
         )
     check_dimensions(scan, spatial_dims, slicewise)
-    expected = next((layer.in_channels for layer in network.modules() if isinstance(layer, _ConvNd)), scan.channels)
+    first = next((layer.in_channels for layer in network.modules() if isinstance(layer, _ConvNd)), scan.channels)
+    expected = getattr(network, "in_channels", first)
     if scan.channels != expected:
         raise DataError(
             f"{scan.path} has {scan.channels} channels, the model expects {expected}; give it a scan with {expected}."

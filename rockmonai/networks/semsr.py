@@ -47,6 +47,7 @@ class SemSR(nn.Module):
 
     Attributes:
         multiple: sides of images are multiples of this.
+        in_channels: of image and maps together.
 
     Raises:
         UsageError: for a scale or a legacy wiring that has no network; when called with another number of channels.
@@ -81,6 +82,7 @@ class SemSR(nn.Module):
             )
         self.legacy_stage5 = legacy_stage5
         self.channels = (in_channels, semantic_channels, depth_channels)
+        self.in_channels = sum(self.channels)
         later = (width, width, width if depth_channels else 0)
         bias = bias_before(norm)
         self.stages = nn.ModuleList(

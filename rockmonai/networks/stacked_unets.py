@@ -78,8 +78,8 @@ class StackedUNets(nn.Module):
         self.verdict = Votes("backbone") if combine == "backbone" else self.mean
         self.stacker = member(2 * out_channels, out_channels)
         if residual:
-            nn.init.zeros_(self.stacker.tail.weight)
-            nn.init.zeros_(self.stacker.tail.bias)
+            for values in self.stacker.tail.parameters():
+                nn.init.zeros_(values)
 
     def stack(self, flag: bool) -> None:
         """Let the stacking network learn and freeze the members, or let these learn without it.

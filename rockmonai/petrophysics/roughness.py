@@ -14,14 +14,15 @@ def roughness(mask: Mask, coarsening: int = 4) -> float:
     """Return how much longer the pore walls are than in the same mask seen ``coarsening`` times coarser.
 
     A measure of our own. Blocks of ``coarsening`` voxels along each axis become one voxel, pore where at least half of
-    the block is. The roughness is the wall (length of an image, area of a volume, by Crofton's formula) per area or
-    volume of pore of the fine mask over that of the coarse one. Smooth walls of pores that are wide against the blocks
-    give 1 in the limit, rough ones more: a ratio of lengths, without a unit. Dividing by the pore leaves a pore that
-    vanishes in the coarse mask out of both, but for its walls per pore, which are more than those of the others; so
-    many pores of less than a block read as rough walls. Compare masks of one size and one voxel size only. Voxels
-    beyond the last whole block are left out.
+    the block is. The roughness is the wall per pore (:func:`specific_surface` over :func:`porosity`) of the fine mask
+    over that of the coarse one, both in the same unit of length. Smooth walls of pores that are wide against the
+    blocks give 1 in the limit; that of a fractal wall of the dimension D grows as ``coarsening ** (D - 1)``, in a
+    volume as ``coarsening ** (D - 2)``. Pores of less than a block, which the coarse mask loses, count as roughness
+    too. Voxels beyond the last whole block are left out.
 
-    Measured: discs and spheres of a radius of 10, 20 and 40 blocks of 4 give 1.00 to 1 %.
+    Measured with blocks of 4: random pores of an image (noise smoothed by a Gaussian of 2, 4, 6 blocks, its lowest
+    quarter) 1.04, 1.015, 1.006; Berea sandstone 1.31. A rock fills its image: a single pore in an empty image of n
+    blocks per side reads about 1/n too low, in a volume 1.5/n.
 
     Args:
         mask: ([Z,] Y, X), 1 or True in the pores and 0 elsewhere, two blocks or more along each axis.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ def class_channels(semantic: torch.Tensor, classes: int, grey: bool = False) -> 
     Raises:
         DataError: a number is no class.
     """
+    semantic = semantic.long()
     least, greatest = (int(number) for number in torch.aminmax(semantic))
     if least < 0 or greatest >= classes:
         raise DataError(
@@ -47,7 +48,7 @@ class GuideByClassesd(MapTransform):
 
     Args:
         keys: keys of images (C, *spatial).
-        classes: number of classes.
+        classes: their names, in the order of their numbers.
         semantic_key: key of the class map (1, *spatial).
         grey: one channel for all classes.
 
@@ -55,7 +56,9 @@ class GuideByClassesd(MapTransform):
         DataError: the record has no class map, or one with other classes.
     """
 
-    def __init__(self, keys: KeysCollection, classes: int, semantic_key: str = "semantic", grey: bool = False) -> None:
+    def __init__(
+        self, keys: KeysCollection, classes: Sequence[str], semantic_key: str = "semantic", grey: bool = False
+    ) -> None:
         super().__init__(keys)
         self.classes = classes
         self.semantic_key = semantic_key
@@ -69,6 +72,6 @@ class GuideByClassesd(MapTransform):
         semantic = torch.as_tensor(data[self.semantic_key])
         for key in self.key_iterator(guided):
             image = torch.as_tensor(guided[key])
-            channels = class_channels(resample(semantic, image.shape[1:], "nearest"), self.classes, self.grey)
+            channels = class_channels(resample(semantic, image.shape[1:], "nearest"), len(self.classes), self.grey)
             guided[key] = torch.cat([image, channels])
         return guided

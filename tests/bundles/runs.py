@@ -46,10 +46,14 @@ def tiny_evaluation(bundle: str, overlay: str | None = None) -> dict:
 
 def inputs_of(bundle: str, dataset: Path, name: str = "rock0") -> dict[str, str]:
     """Return what a bundle's inference reads, from the folders of another data set than the one that it names."""
-    config = config_of(bundle, "inference")
-    folder = re.search(r"'/(test/\w+)/", config["input_file"])
+    return {"input_file": str(dataset / "test" / input_folder(bundle) / f"{name}.tif")}
+
+
+def input_folder(bundle: str) -> str:
+    """Return the folder of what a bundle's inference reads."""
+    folder = re.search(r"'/test/(\w+)/", config_of(bundle, "inference")["input_file"])
     assert folder is not None
-    return {"input_file": str(dataset / folder[1] / f"{name}.tif")}
+    return folder[1]
 
 
 def _small(config: dict, key: str) -> dict:
@@ -120,18 +124,21 @@ def write_model(folder: Path, bundle: str = "srgan", **override) -> nn.Module:
 def write_small_set(folder: Path, bundle: str = "srgan") -> Path:
     """Write a data set of tiny textured pairs for a bundle, x2 if it has a scale: 3 + 2 + 2 labels of 48x48.
 
-    The right quarter of all masks is set: there are windows of 24x24 with much, little and nothing of it. Where classes
-    have names, the labels are numbers of theirs.
+    The right quarter of all masks is set: there are windows of 24x24 with much, little and nothing of it. Where labels
+    are painted, they are numbers of classes.
     """
     rng = np.random.default_rng(0)
     config = config_of(bundle, "evaluate")
     finer = 2 if config.get("scale", 1) > 1 else 1
+    folders = [*config["folders"].items(), *config.get("masks", {}).items()]
+    if input_folder(bundle) not in dict(folders).values():
+        folders.append(("image", input_folder(bundle)))
     for split, count in {"train": 3, "validation": 2, "test": 2}.items():
         for number in range(count):
             coarse = rng.integers(1, 255, (48 // finer, 48 // finer), dtype=np.uint8)
             fine = coarse.repeat(finer, 0).repeat(finer, 1)
-            made = {"image": coarse, "label": fine % len(config["classes"]) if "classes" in config else fine}
-            for key, name in {**config["folders"], **config.get("masks", {})}.items():
+            made = {"image": coarse, "label": fine % len(config["classes"]) if "paints" in config else fine}
+            for key, name in folders:
                 (folder / split / name).mkdir(parents=True, exist_ok=True)
                 mask = np.repeat([[0, 1]], [36, 12], axis=1).repeat(48, 0).astype(np.uint8)
                 tifffile.imwrite(folder / split / name / f"rock{number}.tif", made.get(key, mask))

@@ -230,8 +230,8 @@ def test_evaluation_scores_every_image(trained, tmp_path):
     if "baseline" not in evaluate["handlers"][0]:
         return
     assert report["data_range"] == 2.0
-    if "val_patches" in evaluate:
-        return  # the windows and their damage are drawn, see test_image_repair.py
+    if "val_patches" in evaluate or evaluate["folders"]["image"] == evaluate["folders"]["label"]:
+        return  # the windows and their damage are drawn, see test_image_repair.py; or all images are made
 
     # The baseline's column again, from files to decibels, by PIL and scikit-image.
     from PIL import Image
@@ -261,6 +261,9 @@ def test_inference_keeps_dtype_and_divides_the_spacing(trained, tmp_path, dtype,
     files = {key: value for key, value in config(bundle, "inference").items() if key.endswith("_file")}
     inputs = [key for key, value in files.items() if key != "output_file" and value is not None]
     files = {"output_file": str(output), "ckpt_dir": str(run)} | dict.fromkeys(inputs, str(scan))
+    if "semantic_file" in files:
+        files["semantic_file"] = str(tmp_path / "classes.tif")
+        tifffile.imwrite(files["semantic_file"], grey % 4)
     as_it_is = {"pixel_size": None} if "pixel_size" in config(bundle, "inference") else {}
     workflow(bundle, "inference", "infer", **tiny_network(bundle), **files, **as_it_is, block_size=16).run()
     fine, scale = open_volume(output), scale_of(bundle)
@@ -383,7 +386,7 @@ def test_evaluation_overwrites_scores_and_nothing_else(bundle, small_set, tmp_pa
     same = {"dataset_dir": str(small_set), "ckpt_dir": str(tmp_path / "run"), "output_dir": str(tmp_path / "run")}
     for _ in range(2):
         workflow(bundle, "evaluate", "infer", **tiny_evaluation(bundle) | same, overwrite=True).run()
-    maps = {"confusion.csv", "classes", "colours", "uncertainty"} if "classes" in config(bundle, "evaluate") else set()
+    maps = {"confusion.csv", "classes", "colours", "uncertainty"} if "colours" in config(bundle, "inference") else set()
     assert {path.name for path in (tmp_path / "run").iterdir()} - before == {"scores.csv", "scores.json", *maps}
 
 

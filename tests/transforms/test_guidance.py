@@ -19,14 +19,14 @@ def test_a_finer_map_is_thinned_out_to_the_grid_of_the_image():
     coarse = torch.randint(0, 3, (1, 5, 6))
     fine = coarse.repeat_interleave(4, 1).repeat_interleave(4, 2)
     image = torch.randn(1, 5, 6)
-    guided = GuideByClassesd("image", 3)({"image": image, "semantic": fine})["image"]
+    guided = GuideByClassesd("image", "abc")({"image": image, "semantic": fine})["image"]
     assert torch.equal(guided[:1], image) and torch.equal(guided[1:], class_channels(coarse, 3))
 
 
 @pytest.mark.parametrize("dims", [2, 3])
 def test_pieces_are_thinned_out_as_the_whole_is(dims):
     fine = torch.randint(0, 4, (1, *(24, 32, 16)[:dims]))
-    guide = GuideByClassesd("image", 4)
+    guide = GuideByClassesd("image", "abcd")
     whole = guide({"image": torch.zeros(1, *(n // 4 for n in fine.shape[1:])), "semantic": fine})["image"]
     piece = guide({"image": torch.zeros(1, 3, *whole.shape[2:]), "semantic": fine[:, 8:20]})["image"]
     assert torch.equal(piece, whole[:, 2:5])
@@ -40,4 +40,4 @@ def test_numbers_that_are_no_classes_are_refused(wrong):
 
 def test_a_record_without_a_map_is_refused():
     with pytest.raises(DataError, match="no class map 'semantic'"):
-        GuideByClassesd("image", 3)({"image": torch.zeros(1, 4, 4)})
+        GuideByClassesd("image", "abc")({"image": torch.zeros(1, 4, 4)})

@@ -95,7 +95,7 @@ def test_a_window_larger_than_the_picture_is_mirrored():
     ("dims", "zoom", "spread"), [(2, 0.5, 0.5), (2, 0.34, 0.5), (2, 0.3, 1 / 3), (3, 0.5, 0.5**1.5)]
 )
 def test_noise_of_a_reduced_picture_averages_as_coarser_voxels_do(dims, zoom, spread):
-    """The mean of n voxels varies by the root of n less; half-way between two such means by the root of 2 less again."""
+    """The mean of n voxels varies by the root of n less; half-way between two of them by the root of 2 less again."""
     noise = torch.from_numpy(np.random.default_rng(0).standard_normal((1, *(400, 80)[dims - 2 :][:1] * dims)))
     record = {"image": noise.float(), "label": torch.zeros_like(noise, dtype=torch.int64)}
     reduced = crop(24 if dims == 2 else 12, dims, zoom=(zoom, zoom), turn=False)(record)["image"]
