@@ -39,6 +39,13 @@ def convolve(values: torch.Tensor, layer: nn.Conv3d) -> torch.Tensor:
     return _CONVOLVE[values.ndim - 2](*arguments, layer.stride, 0, layer.dilation, layer.groups)
 
 
+def softmax(layer: nn.Softmax, piece: Piece) -> Piece:
+    """Return the piece with its channels scaled to a sum of 1, voxel by voxel."""
+    if layer.dim != 1:
+        raise UnknownLayer("a softmax runs along another axis than the channels")
+    return piece.map(layer)
+
+
 def pooling(layer: nn.MaxPool2d | nn.MaxPool3d | nn.AvgPool2d | nn.AvgPool3d, piece: Piece) -> Piece:
     """Return the pooled piece."""
     dims = piece.values.ndim - 2

@@ -47,6 +47,7 @@ _RULES: dict[type | tuple[type, ...], Callable[[Any, Piece], Piece]] = {
     # It takes no mixture of precisions.
     nn.PReLU: lambda layer, piece: piece.map(lambda values: layer(values.to(layer.weight.dtype))),
     _POINTWISE: lambda layer, piece: piece.map(layer),
+    nn.Softmax: rules.softmax,
     _ConvTransposeNd: rules.transposed_convolution,
     _ConvNd: rules.convolution,
     (_MaxPoolNd, _AvgPoolNd): rules.pooling,

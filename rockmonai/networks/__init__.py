@@ -6,6 +6,7 @@ from rockmonai.networks.init import init_weights
 from rockmonai.networks.original_weights import renamed_weights
 from rockmonai.networks.repair import Repair
 from rockmonai.networks.resnet_generator import ResNetGenerator
+from rockmonai.networks.self_guided import SelfGuided, Thresholds
 from rockmonai.networks.semsr import SemSR
 from rockmonai.networks.srresnet import SRResNet
 from rockmonai.networks.stacked_unets import StackedUNets
@@ -20,8 +21,10 @@ __all__ = [
     "Repair",
     "ResNetGenerator",
     "SRResNet",
+    "SelfGuided",
     "SemSR",
     "StackedUNets",
+    "Thresholds",
     "UNet",
     "UNetGenerator",
     "init_weights",

@@ -15,7 +15,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from rockmonai.inferers import Orthogonal, Slicewise, Symmetrised, Tiling, footprint
 from rockmonai.inferers.executors import fastest, padding, shrinking
 from rockmonai.inferers.pieces import Piece, TooSmall, UnknownLayer
-from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SemSR, StackedUNets, UNet, UNetGenerator
+from rockmonai.networks import (
+    GammaFilter,
+    LinearFilter,
+    ResNetGenerator,
+    SelfGuided,
+    SemSR,
+    StackedUNets,
+    UNet,
+    UNetGenerator,
+)
 from rockmonai.networks.layers import pixel_shuffle
 from tests.inferers.networks import (
     by_blocks,
@@ -84,6 +93,9 @@ IN_2D = {
     "unet_generator_deep": layers(lambda: UNetGenerator(width=1, levels=6, norm=None, dropout=0.5, final=None)),
     "double_unet": layers(lambda: UNet(width=2, levels=3, dropout=0.5)),
     "double_unet_bare": layers(lambda: UNet(width=2, levels=1, norm=None)),
+    "self_guided": lambda: randomised(
+        SelfGuided(SemSR(width=2, kernels=(3,), scale=2), UNet(out_channels=3, width=2, levels=1))
+    ),
     "stack_of_unets": lambda: randomised(StackedUNets(width=1, levels=2)),
     "mean_of_unets": lambda: randomised(StackedUNets(width=2, levels=1, combine="mean")),
     "binary_unets": lambda: randomised(StackedUNets(width=2, levels=1, combine="backbone")),
@@ -124,6 +136,9 @@ IN_3D = {
     "resnet_generator": layers(lambda: ResNetGenerator(3, width=1, blocks=1)),
     "unet_generator": layers(lambda: UNetGenerator(3, width=2, levels=2)),
     "double_unet": layers(lambda: UNet(3, width=2, levels=2)),
+    "self_guided": lambda: randomised(
+        SelfGuided(SemSR(width=2, kernels=(3,), scale=2), UNet(out_channels=3, width=2, levels=1))
+    ),
     "stack_of_unets": lambda: randomised(StackedUNets(3, width=1, levels=1)),
     "symmetrised": lambda: Symmetrised(randomised(UNet(3, width=2, levels=1)), 3),
     "symmetrised_slices": lambda: Slicewise(Symmetrised(randomised(UNet(width=2, levels=1))), "x"),
