@@ -136,9 +136,6 @@ IN_3D = {
     "resnet_generator": layers(lambda: ResNetGenerator(3, width=1, blocks=1)),
     "unet_generator": layers(lambda: UNetGenerator(3, width=2, levels=2)),
     "double_unet": layers(lambda: UNet(3, width=2, levels=2)),
-    "self_guided": lambda: randomised(
-        SelfGuided(SemSR(width=2, kernels=(3,), scale=2), UNet(out_channels=3, width=2, levels=1))
-    ),
     "stack_of_unets": lambda: randomised(StackedUNets(3, width=1, levels=1)),
     "symmetrised": lambda: Symmetrised(randomised(UNet(3, width=2, levels=1)), 3),
     "symmetrised_slices": lambda: Slicewise(Symmetrised(randomised(UNet(width=2, levels=1))), "x"),
