@@ -59,6 +59,7 @@ def somewhere(tmp_path, monkeypatch):
     tifffile.imwrite(tmp_path / "volume.tif", rock(256, 40, 40), photometric="minisblack")
     for name in ("scan", "sem", "txm", "charge"):
         tifffile.imwrite(tmp_path / f"{name}.tif", rock(24, 24))
+    tifffile.imwrite(tmp_path / "semantic.tif", rock(24, 24) % 4)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("monai.bundle.run", partial(run, logging_file=False))
     return tmp_path

@@ -85,7 +85,7 @@ class PaintCharged(Transform):
         guided: False shows the network 0, the middle grey, for the guide, which tells what the guide is worth.
 
     Raises:
-        DataError: image and mask differ in shape.
+        DataError: image, mask and guide differ in shape.
     """
 
     def __init__(
@@ -109,6 +109,11 @@ class PaintCharged(Transform):
         charged = _above_zero(data[self.charge_key])
         painted = paint_charge(torch.as_tensor(data[self.image_key]), charged)
         guide = torch.as_tensor(data[self.guide_key]) if self.guided else torch.zeros_like(painted)
+        if guide.shape != painted.shape:
+            raise DataError(
+                f"The guide has the shape {tuple(guide.shape)}, the charged image {tuple(painted.shape)}: resample one "
+                "of them."
+            )
         seen = torch.cat([guide, painted, 2 * charged.to(painted) - 1])
         return {**data, self.output_key: seen, self.painted_key: painted}
 

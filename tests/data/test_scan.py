@@ -195,3 +195,31 @@ def test_nan_outside_the_region_are_not_there(tmp_path):
     assert torch.equal(scan.read((slice(0, 3), slice(0, 3), slice(0, 8)))[0], torch.from_numpy(grey[1:, :3]))
     with pytest.raises(DataError, match=r"1 NaN/Inf voxels, first at \(z, y, x\) = \(1, 3, 4\)"):
         Scan(str(tmp_path / "rock.npy"), lambda record: record, region=[[1, 4], [0, 6], [0, 8]])
+
+
+def test_a_finer_map_comes_with_the_voxels_of_its_scan(tmp_path):
+    coarse, fine = (
+        np.random.default_rng(n).integers(0, 9, (12, 16), np.uint8).repeat(n, 0).repeat(n, 1) for n in (1, 3)
+    )
+    for name, values in (("scan", coarse), ("map", fine)):
+        tifffile.imwrite(tmp_path / f"{name}.tif", values)
+    seen = []
+
+    def remember(record):
+        seen.append(record)
+        return record
+
+    files = {"image": str(tmp_path / "scan.tif"), "semantic": str(tmp_path / "map.tif")}
+    scan = Scan(files, remember, region=[[2, 12], [4, 16]])
+    scan.read((slice(1, 5), slice(0, 6)))
+    assert scan.shape == (10, 12)
+    assert np.array_equal(seen[-1]["image"][0], coarse[3:7, 4:10])
+    assert np.array_equal(seen[-1]["semantic"][0], fine[9:21, 12:30])
+
+
+def test_a_map_of_another_grid_is_refused(tmp_path):
+    for name, sides in (("scan", (12, 16)), ("map", (18, 24))):
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros(sides, np.uint8))
+    files = {"image": str(tmp_path / "scan.tif"), "semantic": str(tmp_path / "map.tif")}
+    with pytest.raises(DataError, match=r"map.tif has 18 x 24 voxels .* a whole number of times more"):
+        Scan(files, lambda record: record)

@@ -124,3 +124,9 @@ def test_volumes_are_painted_alike():
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(DataError, match=r"mask has the shape \(1, 4, 4\), its image \(1, 8, 8\)"):
         paint_charge(torch.zeros(1, 8, 8), torch.zeros(1, 4, 4))
+
+
+def test_a_guide_of_another_size_is_refused():
+    record = {"image": torch.zeros(1, 8, 8), "label": torch.zeros(1, 4, 4), "charge": torch.zeros(1, 4, 4)}
+    with pytest.raises(DataError, match=r"guide has the shape \(1, 8, 8\), the charged image \(1, 4, 4\)"):
+        PaintCharged()(record)
