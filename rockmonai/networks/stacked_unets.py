@@ -17,9 +17,9 @@ class StackedUNets(nn.Module):
     know one class against all others and one that knows all, learn first; then a further U-Net learns what to make of
     their probabilities, and the members stay as they are. They run one after the other, and only their logits are kept.
 
-    In training mode the network returns not a tensor but what the losses need, as a dict: ``"binary"`` and ``"multi"``,
-    the logits of the members, and ``"pred"``, the logits of the stacking network, or as long as the members learn their
-    mean vote. Only what learns has a gradient. A scripted network returns a tensor always.
+    Once :meth:`stack` has said who learns, the network returns not a tensor but what the losses need, in training mode:
+    a dict with ``"binary"`` and ``"multi"``, the logits of the members, and ``"pred"``, the logits of the stacking
+    network, or as long as the members learn their mean vote. Only what learns has a gradient.
 
     Args:
         spatial_dims: 2 or 3.
@@ -70,7 +70,8 @@ class StackedUNets(nn.Module):
         def member(inside: int, outside: int) -> UNet:
             return UNet(spatial_dims, inside, outside, width, levels, norm, dropout, align_corners)
 
-        self.multiple, self.combine, self.residual, self.stacking = 2**levels, combine, residual, True
+        self.multiple, self.combine, self.residual = 2**levels, combine, residual
+        self.stacking, self.taught = True, False
         self.binary = nn.ModuleList(member(in_channels, 1) for _ in range(out_channels))
         self.multi = member(in_channels, out_channels)
         self.votes = Votes("probabilities")
@@ -86,7 +87,7 @@ class StackedUNets(nn.Module):
 
         Frozen members take no gradient, and their norms keep their statistics.
         """
-        self.stacking = flag
+        self.stacking, self.taught = flag, True
         for network in (self.binary, self.multi):
             network.requires_grad_(not flag)
         self.train(self.training)
@@ -100,10 +101,10 @@ class StackedUNets(nn.Module):
         return self
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
-        """Return the combined logits of ``image``; in training mode a dict of logits."""
+        """Return the combined logits of ``image``; while it is taught a dict of logits."""
         if not torch.jit.is_scripting():
             check_sides(self, image, self.multiple)
-            if self.training:
+            if self.training and self.taught:
                 return self._lesson(image)  # type: ignore[return-value]
         logits = self._members(image)
         if self.stacking and self.combine == "stack":

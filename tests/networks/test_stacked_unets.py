@@ -151,8 +151,8 @@ def test_stage_is_no_part_of_the_weights_and_the_start_freezes_nothing(image):
     fresh = stacked().train()
     # What wraps it for several processes looks at this once.
     assert all(weight.requires_grad for weight in fresh.parameters())
-    fresh(image)["pred"].sum().backward()
-    assert all(weight.grad is None for member in members(fresh) for weight in member.parameters())
+    # Nobody has said who learns: what only looks at a network in training mode is given logits.
+    assert fresh(image).shape == (2, 4, 16, 24)
 
 
 @torch.no_grad()
@@ -188,7 +188,7 @@ def test_onnx_computes_the_same(combine, image, tmp_path):
 
 
 def test_volumes_and_other_numbers_of_classes():
-    network = stacked(spatial_dims=3, in_channels=2, classes=3, levels=1)
+    network = stacked(spatial_dims=3, in_channels=2, out_channels=3, levels=1)
     assert network(torch.rand(1, 2, 4, 6, 8)).shape == (1, 3, 4, 6, 8)
     assert network.multiple == 2
 
