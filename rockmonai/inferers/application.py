@@ -73,7 +73,8 @@ def fit_for(
 
 
 def _magnified(scan: Scan, network: nn.Module, spatial_dims: int, pixel_size: float | None) -> nn.Module:
-    fitting = magnified(network, spatial_dims, magnification(scan.spacing, pixel_size))
+    ratio = magnification(scan.spacing, pixel_size)
+    fitting = magnified(network, spatial_dims, ratio)
     if scan.spacing is None and pixel_size is not None:
         logger.warning(
             "%s does not say its pixel size: it is taken for the %g µm of what the network was trained on.",
@@ -81,7 +82,7 @@ def _magnified(scan: Scan, network: nn.Module, spatial_dims: int, pixel_size: fl
             pixel_size,
         )
     elif fitting is not network:
-        grow, shrink = whole_steps(magnification(scan.spacing, pixel_size))
+        grow, shrink = whole_steps(ratio)
         ways = f"magnified {grow} times" if grow > 1 else f"reduced {shrink} times"
         logger.info("%s is %s for the network, which knows pixels of %g µm", scan.path, ways, pixel_size)
     return fitting
