@@ -4,12 +4,14 @@ from rockmonai.data.block_dataset import BlockDataset, BlockLoader
 from rockmonai.data.class_counts import class_counts
 from rockmonai.data.keyed import keyed_seed, seed_torch
 from rockmonai.data.layouts import find_records
+from rockmonai.data.otsu import multi_otsu, otsu_thresholds
 from rockmonai.data.pairs import pairs
 from rockmonai.data.partner import partner
 from rockmonai.data.patches import PatchDataset, PatchLoader
 from rockmonai.data.sample_rock import sample_rock, sample_shale
 from rockmonai.data.scan import Scan
 from rockmonai.data.tiles import tiles
+from rockmonai.data.unpaired import UnpairedDataset
 
 __all__ = [
     "BlockDataset",
@@ -17,9 +19,12 @@ __all__ = [
     "PatchDataset",
     "PatchLoader",
     "Scan",
+    "UnpairedDataset",
     "class_counts",
     "find_records",
     "keyed_seed",
+    "multi_otsu",
+    "otsu_thresholds",
     "pairs",
     "partner",
     "sample_rock",

@@ -96,7 +96,7 @@ class PatchLoader(ReadingAhead):
         num_workers: worker processes that prepare patches ahead; 0 prepares them in this process.
     """
 
-    def __init__(self, dataset: PatchDataset, batch_size: int, epoch_length: int, num_workers: int = 0) -> None:
+    def __init__(self, dataset: Dataset, batch_size: int, epoch_length: int, num_workers: int = 0) -> None:
         self.walk = _Walk(batch_size)
         self.epoch_length = epoch_length
         super().__init__(dataset, num_workers, batch_sampler=self.walk, collate_fn=list_data_collate)

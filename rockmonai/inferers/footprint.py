@@ -123,6 +123,9 @@ def _smallest(network: nn.Module, spatial_dims: int, in_channels: int) -> tuple[
         scale = tuple(length // side for length in once)
         if all(s and a == s * side and b == 2 * a for s, a, b in zip(scale, once, twice, strict=True)):
             return side, scale, channels
+        if any(0 < a < side and side % a == 0 and b == 2 * a for a, b in zip(once, twice, strict=True)):
+            reason = "its output is coarser than its input"
+            break  # before it is given the largest images
     raise ModelError(
         f"{type(network).__name__} cannot be applied block by block ({reason}): take a network for {spatial_dims}D "
         f"images of {in_channels} channels whose output is as large as its input or an integer number of times larger."

@@ -4,10 +4,20 @@ from rockmonai.metrics.accuracy import PixelAccuracy, pixel_accuracy
 from rockmonai.metrics.area import AreaFractionError, area_fraction_error
 from rockmonai.metrics.boundary import BoundaryF, boundary_f
 from rockmonai.metrics.confusion import confusion_matrix
+from rockmonai.metrics.consistency import (
+    ContrastCorrelation,
+    DownsamplingError,
+    contrast_correlation,
+    downsampling_error,
+)
 from rockmonai.metrics.continuity import slice_difference
+from rockmonai.metrics.edge_width import EdgeWidth, edge_width
 from rockmonai.metrics.eight_bit import PSNR8bit, SSIM8bit, psnr_8bit, ssim_8bit
+from rockmonai.metrics.groups import group_of
 from rockmonai.metrics.iou import IoU, iou
 from rockmonai.metrics.per_image import PerImageMetric
+from rockmonai.metrics.phase_noise import PhaseNoise, phase_noise
+from rockmonai.metrics.phases import OtsuPhases
 from rockmonai.metrics.pore_walls import (
     RoughnessError,
     SpecificSurfaceError,
@@ -17,16 +27,21 @@ from rockmonai.metrics.pore_walls import (
 )
 from rockmonai.metrics.psnr import PSNR, psnr
 from rockmonai.metrics.ssim import SSIM, ssim
-from rockmonai.metrics.summary import mean_sem, summary_of
+from rockmonai.metrics.summary import mean_sem, statistics_of, summary_of
 
 __all__ = [
     "PSNR",
     "SSIM",
     "AreaFractionError",
     "BoundaryF",
+    "ContrastCorrelation",
+    "DownsamplingError",
+    "EdgeWidth",
     "IoU",
+    "OtsuPhases",
     "PSNR8bit",
     "PerImageMetric",
+    "PhaseNoise",
     "PixelAccuracy",
     "RoughnessError",
     "SSIM8bit",
@@ -35,9 +50,14 @@ __all__ = [
     "area_fraction_error",
     "boundary_f",
     "confusion_matrix",
+    "contrast_correlation",
+    "downsampling_error",
+    "edge_width",
+    "group_of",
     "iou",
     "mean_sem",
     "phase_error",
+    "phase_noise",
     "pixel_accuracy",
     "psnr",
     "psnr_8bit",
@@ -45,5 +65,6 @@ __all__ = [
     "slice_difference",
     "ssim",
     "ssim_8bit",
+    "statistics_of",
     "summary_of",
 ]

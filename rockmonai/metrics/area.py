@@ -7,7 +7,7 @@ from functools import partial
 import torch
 
 from rockmonai.metrics.class_maps import check_class_maps
-from rockmonai.metrics.per_image import PerImageMetric
+from rockmonai.metrics.per_image import PerImageMetric, Phases
 
 
 def area_fraction_error(pred: torch.Tensor, label: torch.Tensor, phase: int, absolute: bool = False) -> torch.Tensor:
@@ -39,7 +39,15 @@ class AreaFractionError(PerImageMetric):
         absolute: average the errors without their signs; with them the mean is the bias of the network.
         of: key of the class maps that are judged.
         against: key of what they should be.
+        phases: makes class maps of greys, see :class:`PerImageMetric`; None for class maps.
     """
 
-    def __init__(self, phase: int, absolute: bool = False, of: str = "pred", against: str = "label") -> None:
-        super().__init__(partial(area_fraction_error, phase=phase, absolute=absolute), of, against)
+    def __init__(
+        self,
+        phase: int,
+        absolute: bool = False,
+        of: str = "pred",
+        against: str = "label",
+        phases: Phases | None = None,
+    ) -> None:
+        super().__init__(partial(area_fraction_error, phase=phase, absolute=absolute), of, against, phases=phases)

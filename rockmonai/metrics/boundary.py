@@ -9,7 +9,7 @@ import torch
 from scipy import ndimage
 
 from rockmonai.metrics.class_maps import check_class_maps, classes_in
-from rockmonai.metrics.per_image import PerImageMetric
+from rockmonai.metrics.per_image import PerImageMetric, Phases
 
 
 def boundary_f(
@@ -69,9 +69,15 @@ class BoundaryF(PerImageMetric):
         against: key of what they should be.
         phase: number of the class that is judged; None for the mean of those that have a boundary.
         tolerance: greatest distance in voxels at which two boundary voxels meet.
+        phases: makes class maps of greys, see :class:`PerImageMetric`; None for class maps.
     """
 
     def __init__(
-        self, of: str = "pred", against: str = "label", phase: int | None = None, tolerance: float = 1.0
+        self,
+        of: str = "pred",
+        against: str = "label",
+        phase: int | None = None,
+        tolerance: float = 1.0,
+        phases: Phases | None = None,
     ) -> None:
-        super().__init__(partial(boundary_f, phase=phase, tolerance=tolerance), of, against)
+        super().__init__(partial(boundary_f, phase=phase, tolerance=tolerance), of, against, phases=phases)

@@ -13,6 +13,7 @@ from monai.metrics import Cumulative
 from rockmonai.errors import DataError, NumericalError
 
 ImageFunction = Callable[..., torch.Tensor]
+Phases = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor] | None]
 
 
 class PerImageMetric(IgniteMetricHandler):
@@ -29,6 +30,9 @@ class PerImageMetric(IgniteMetricHandler):
         against: key of the images they are compared with.
         within: key of a 0/1 mask (1, ...), such as ``"charge"``, to which the function is restricted; None judges whole
             images.
+        phases: makes class maps of the two images (1, C, ...) before they are compared, such as
+            :class:`rockmonai.metrics.OtsuPhases`, or None of a pair that then has no value; None where the images are
+            class maps already, or are compared as they are.
 
     Raises:
         NumericalError: in an evaluation, when an image holds NaN or infinite values.
@@ -36,9 +40,15 @@ class PerImageMetric(IgniteMetricHandler):
     """
 
     def __init__(
-        self, function: ImageFunction, of: str = "pred", against: str = "label", within: str | None = None
+        self,
+        function: ImageFunction,
+        of: str = "pred",
+        against: str = "label",
+        within: str | None = None,
+        phases: Phases | None = None,
     ) -> None:
         self.function = function
+        self.phases = phases
         self.keys = (of, against)
         self.within = within
         super().__init__(_Accumulator(), save_details=True)  # type: ignore[arg-type]
@@ -52,15 +62,15 @@ class PerImageMetric(IgniteMetricHandler):
         """Add one iteration's images (and masks), batches or lists of single ones."""
         for pred, label, *masks in zip(*output, strict=True):
             if masks and masks[0] is None:
-                self.metric_fn.append(label.new_full((1,), torch.nan, dtype=torch.float32))
+                self.metric_fn.append(_no_value(label))
                 continue
             for key, image in zip(self.keys, (pred, label), strict=True):
                 _check_finite(key, image)
             # What the evaluator read is still on the CPU, what it made is not.
             restricted = {"within": masks[0][None].to(label.device)} if masks else {}
-            self.metric_fn.append(
-                self.function(pred.detach()[None].to(label.device), label.detach()[None], **restricted)
-            )
+            images = pred.detach()[None].to(label.device), label.detach()[None]
+            compared = self.phases(*images) if self.phases else images
+            self.metric_fn.append(self.function(*compared, **restricted) if compared else _no_value(label))
 
 
 class _Accumulator(Cumulative):
@@ -71,6 +81,10 @@ class _Accumulator(Cumulative):
         if values is None:
             raise DataError("No image was judged: the evaluation's data set is empty. Check its folder and pattern.")
         return values.nanmean()
+
+
+def _no_value(label: torch.Tensor) -> torch.Tensor:
+    return label.new_full((1,), torch.nan, dtype=torch.float32)
 
 
 def check_same_shape(pred: torch.Tensor, label: torch.Tensor) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from rockmonai.metrics.class_maps import check_class_maps
-from rockmonai.metrics.per_image import PerImageMetric
+from rockmonai.metrics.per_image import PerImageMetric, Phases
 from rockmonai.petrophysics import roughness, specific_surface, two_point_error
 
 
@@ -47,11 +47,12 @@ class SpecificSurfaceError(PerImageMetric):
         phase: number of the class whose walls are judged.
         of: key of the class maps that are judged.
         against: key of what they should be.
+        phases: makes class maps of greys, see :class:`PerImageMetric`; None for class maps.
     """
 
-    def __init__(self, phase: int, of: str = "pred", against: str = "label") -> None:
+    def __init__(self, phase: int, of: str = "pred", against: str = "label", phases: Phases | None = None) -> None:
         error = partial(relative_error, of=specific_surface)
-        super().__init__(partial(phase_error, phase=phase, error=error), of, against)
+        super().__init__(partial(phase_error, phase=phase, error=error), of, against, phases=phases)
 
 
 class RoughnessError(PerImageMetric):
@@ -65,11 +66,19 @@ class RoughnessError(PerImageMetric):
         coarsening: voxels along each axis of a block of the coarse view, 2 or more.
         of: key of the class maps that are judged.
         against: key of what they should be.
+        phases: makes class maps of greys, see :class:`PerImageMetric`; None for class maps.
     """
 
-    def __init__(self, phase: int, coarsening: int = 4, of: str = "pred", against: str = "label") -> None:
+    def __init__(
+        self,
+        phase: int,
+        coarsening: int = 4,
+        of: str = "pred",
+        against: str = "label",
+        phases: Phases | None = None,
+    ) -> None:
         error = partial(relative_error, of=partial(roughness, coarsening=coarsening))
-        super().__init__(partial(phase_error, phase=phase, error=error), of, against)
+        super().__init__(partial(phase_error, phase=phase, error=error), of, against, phases=phases)
 
 
 class TwoPointError(PerImageMetric):
@@ -82,7 +91,12 @@ class TwoPointError(PerImageMetric):
         lags: how many distances, from 0 to ``lags`` - 1 voxels.
         of: key of the class maps that are judged.
         against: key of what they should be.
+        phases: makes class maps of greys, see :class:`PerImageMetric`; None for class maps.
     """
 
-    def __init__(self, phase: int, lags: int = 32, of: str = "pred", against: str = "label") -> None:
-        super().__init__(partial(phase_error, phase=phase, error=partial(two_point_error, lags=lags)), of, against)
+    def __init__(
+        self, phase: int, lags: int = 32, of: str = "pred", against: str = "label", phases: Phases | None = None
+    ) -> None:
+        super().__init__(
+            partial(phase_error, phase=phase, error=partial(two_point_error, lags=lags)), of, against, phases=phases
+        )

@@ -32,5 +32,24 @@ def mean_sem(values: torch.Tensor | Sequence[float]) -> tuple[float, float]:
 
 def summary_of(values: torch.Tensor) -> tuple[float, float]:
     """Return mean and standard error of the values that are not NaN; NaN twice where there are none of these."""
-    present = values.flatten()[~values.flatten().isnan()]
+    present = _present(values)
     return mean_sem(present) if len(present) else (math.nan, math.nan)
+
+
+def statistics_of(values: torch.Tensor) -> dict[str, float | int | None]:
+    """Return ``mean``, ``std`` (of the sample), ``sem`` and the number ``images`` of the values that are not NaN.
+
+    What there is too little for, or what is not finite because a value is infinite, is None; the mean may be infinite.
+    """
+    (mean, sem), count = summary_of(values), len(_present(values))
+    finite = math.isfinite(sem)
+    return {
+        "mean": None if math.isnan(mean) else mean,
+        "std": sem * math.sqrt(count) if finite else None,
+        "sem": sem if finite else None,
+        "images": count,
+    }
+
+
+def _present(values: torch.Tensor) -> torch.Tensor:
+    return values.flatten()[~values.flatten().isnan()]

@@ -53,17 +53,18 @@ def doubling_convolution(spatial_dims: int, in_channels: int, out_channels: int,
     )
 
 
-def check_sides(network: nn.Module, image: torch.Tensor, multiple: int) -> None:
+def check_sides(network: nn.Module, image: torch.Tensor, multiple: int, least: int = 1) -> None:
     """Check that ``network``, which halves its image several times, can double it to the same size again.
 
     Raises:
-        UsageError: if a side of ``image`` is no multiple of ``multiple``.
+        UsageError: if a side of ``image`` is no multiple of ``multiple``, or below ``least``.
     """
     # What traces the layers of a network hands over a stand-in without sides.
-    if isinstance(image, torch.Tensor) and any(side % multiple for side in image.shape[2:]):
+    if isinstance(image, torch.Tensor) and any(side % multiple or side < least for side in image.shape[2:]):
+        from_least = f" from {least} on" if least > multiple else ""
         raise UsageError(
-            f"This {type(network).__name__} takes images whose sides are multiples of {multiple} voxels, found "
-            f"{' x '.join(map(str, image.shape[2:]))}: choose such a patch size, or a network of fewer levels."
+            f"This {type(network).__name__} takes images whose sides are multiples of {multiple} voxels{from_least}, "
+            f"found {' x '.join(map(str, image.shape[2:]))}: choose such a patch size, or a network of fewer levels."
         )
 
 
@@ -84,6 +85,63 @@ def pixel_shuffle(spatial_dims: int, factor: int) -> nn.Module:
     """
     # By default MONAI would blur the result with a pooling.
     return SubpixelUpsample(spatial_dims, None, scale_factor=factor, conv_block=None, apply_pad_pool=False)
+
+
+def image_tail(
+    spatial_dims: int, width: int, out_channels: int, kernel: int, factor: int, final: str | None
+) -> nn.Sequential:
+    """Return the convolution that makes an image of features, all ``factor ** spatial_dims`` voxels of one at once.
+
+    Args:
+        spatial_dims: 2 or 3.
+        width: channels of the features.
+        out_channels: channels of the image.
+        kernel: side of the kernel, odd.
+        factor: how many times finer the image is per axis.
+        final: MONAI's name of its activation; ``None`` for none.
+    """
+    return nn.Sequential(
+        same_convolution(spatial_dims, width, out_channels * factor**spatial_dims, kernel),
+        pixel_shuffle(spatial_dims, factor) if factor > 1 else nn.Identity(),
+        get_act_layer(final) if final else nn.Identity(),
+    )
+
+
+def interpolation(spatial_dims: int, factor: int) -> nn.Upsample:
+    """Return the interpolation whose error a residual network predicts: bicubic in 2D, trilinear in 3D."""
+    return nn.Upsample(scale_factor=float(factor), mode="bicubic" if spatial_dims == 2 else "trilinear")
+
+
+def check_residual(network: nn.Module, final: str | None, in_channels: int, out_channels: int) -> None:
+    """Check that the output of ``network`` can be a difference from its interpolated input.
+
+    Raises:
+        UsageError: if it is bounded or has other channels.
+    """
+    if final or in_channels != out_channels:
+        raise UsageError(
+            f"A residual {type(network).__name__} adds its output to its input, which needs final=null and equal "
+            f"channels; found final={final!r}, {in_channels} channels in and {out_channels} out."
+        )
+
+
+class SubpixelStep(nn.Sequential):
+    """Returns features on a grid ``factor`` times finer, by a convolution and a pixel shuffle."""
+
+    def __init__(
+        self,
+        spatial_dims: int,
+        width: int,
+        factor: int,
+        activation: str | tuple,
+        bias: bool = True,
+        padding_mode: str = "reflect",
+    ) -> None:
+        super().__init__(
+            same_convolution(spatial_dims, width, width * factor**spatial_dims, bias=bias, padding_mode=padding_mode),
+            pixel_shuffle(spatial_dims, factor),
+            get_act_layer(activation),
+        )
 
 
 class ResidualBlock(nn.Module):

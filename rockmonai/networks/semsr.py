@@ -10,8 +10,7 @@ from torch import nn
 
 from rockmonai.errors import UsageError
 from rockmonai.networks.init import init_weights
-from rockmonai.networks.layers import bias_before, normalisation, same_convolution
-from rockmonai.networks.srresnet import Doubling
+from rockmonai.networks.layers import SubpixelStep, bias_before, normalisation, same_convolution
 
 
 class SemSR(nn.Module):
@@ -93,7 +92,9 @@ class SemSR(nn.Module):
             same_convolution(spatial_dims, width, width, bias=bias), normalisation(norm, spatial_dims, width)
         )
         steps = scale.bit_length() - 1
-        self.upsample = nn.Sequential(*(Doubling(spatial_dims, width, bias, "prelu") for _ in range(steps)))
+        self.upsample = nn.Sequential(
+            *(SubpixelStep(spatial_dims, width, 2, "prelu", bias, "zeros") for _ in range(steps))
+        )
         self.tail = nn.Sequential(
             same_convolution(spatial_dims, width, out_channels, 7), get_act_layer(final) if final else nn.Identity()
         )

@@ -8,7 +8,16 @@ from torch import nn
 
 from rockmonai.errors import UsageError
 from rockmonai.networks.init import init_weights
-from rockmonai.networks.layers import ResidualBlock, bias_before, normalisation, pixel_shuffle, same_convolution
+from rockmonai.networks.layers import (
+    ResidualBlock,
+    SubpixelStep,
+    bias_before,
+    check_residual,
+    image_tail,
+    interpolation,
+    normalisation,
+    same_convolution,
+)
 
 
 class SRResNet(nn.Module):
@@ -73,7 +82,9 @@ class SRResNet(nn.Module):
         init_gain: float = 0.02,
     ) -> None:
         super().__init__()
-        _check(scale, upsampling, residual, final, in_channels, out_channels)
+        _check(scale, upsampling)
+        if residual:
+            check_residual(self, final, in_channels, out_channels)
         bias = bias_before(norm)
         direct = upsampling == "direct"
         doublings = 0 if direct else scale.bit_length() - 1
@@ -86,15 +97,11 @@ class SRResNet(nn.Module):
             same_convolution(spatial_dims, width, width, bias=bias),
             normalisation(norm, spatial_dims, width),
         )
-        self.upsample = nn.Sequential(*(Doubling(spatial_dims, width, bias, activation) for _ in range(doublings)))
-        tail_channels = out_channels * scale**spatial_dims if direct else out_channels
-        self.tail = nn.Sequential(
-            same_convolution(spatial_dims, width, tail_channels, tail_kernel),
-            pixel_shuffle(spatial_dims, scale) if direct else nn.Identity(),
-            get_act_layer(final) if final else nn.Identity(),
+        self.upsample = nn.Sequential(
+            *(SubpixelStep(spatial_dims, width, 2, activation, bias, "zeros") for _ in range(doublings))
         )
-        mode = "bicubic" if spatial_dims == 2 else "trilinear"
-        self.interpolate = nn.Upsample(scale_factor=float(scale), mode=mode) if residual else None
+        self.tail = image_tail(spatial_dims, width, out_channels, tail_kernel, scale if direct else 1, final)
+        self.interpolate = interpolation(spatial_dims, scale) if residual else None
         init_weights(self, init, init_gain)
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
@@ -106,27 +113,11 @@ class SRResNet(nn.Module):
         return pred
 
 
-class Doubling(nn.Sequential):
-    """Returns features on a grid twice as fine."""
-
-    def __init__(self, spatial_dims: int, width: int, bias: bool, activation: str | tuple) -> None:
-        super().__init__(
-            same_convolution(spatial_dims, width, width * 2**spatial_dims, bias=bias, padding_mode="zeros"),
-            pixel_shuffle(spatial_dims, 2),
-            get_act_layer(activation),
-        )
-
-
-def _check(scale: int, upsampling: str, residual: bool, final: str | None, in_channels: int, out_channels: int) -> None:
+def _check(scale: int, upsampling: str) -> None:
     if upsampling not in ("stepwise", "direct"):
         raise UsageError(f"SRResNet upsamples 'stepwise' or 'direct', not '{upsampling}'.")
     if scale < 1 or (upsampling == "stepwise" and scale & (scale - 1)):
         raise UsageError(
             f"SRResNet cannot reach scale {scale} by doubling: choose 1, 2, 4 or 8, or upsampling='direct', "
             "which takes any positive integer."
-        )
-    if residual and (final or in_channels != out_channels):
-        raise UsageError(
-            "A residual SRResNet adds its output to its input, which needs final=null and equal channels; "
-            f"found final={final!r}, {in_channels} channels in and {out_channels} out."
         )

@@ -3,7 +3,7 @@
 from rockmonai.transforms.acceptance import MinFraction, NotBlank
 from rockmonai.transforms.blur import RandBlurd, blur
 from rockmonai.transforms.charge import PaintCharged, RandTransplantCharged, paint_charge
-from rockmonai.transforms.class_grey import ClassGreyd, class_grey
+from rockmonai.transforms.class_grey import ClassGreyd, RandClassGreyd, class_grey
 from rockmonai.transforms.classes import MasksToClassesd, class_map
 from rockmonai.transforms.contrast import (
     CLAHEd,
@@ -20,7 +20,7 @@ from rockmonai.transforms.contrast import (
 from rockmonai.transforms.crop import RandPairedCropd, WholeImaged
 from rockmonai.transforms.decimation import Bicubicd, Decimated
 from rockmonai.transforms.degradation import Degraded
-from rockmonai.transforms.guidance import GuideByClassesd, class_channels
+from rockmonai.transforms.guidance import GuideByClassesd, GuideByMapd, class_channels
 from rockmonai.transforms.intensity import (
     Finited,
     GreyRange,
@@ -53,6 +53,7 @@ __all__ = [
     "Gammad",
     "GreyRange",
     "GuideByClassesd",
+    "GuideByMapd",
     "Magnificationd",
     "MasksToClassesd",
     "MinFraction",
@@ -61,6 +62,7 @@ __all__ = [
     "PaintCharged",
     "QuantileStretchd",
     "RandBlurd",
+    "RandClassGreyd",
     "RandMultiSampled",
     "RandNoised",
     "RandPairedCropd",

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform
+from monai.transforms import MapTransform, RandomizableTransform
 
 from rockmonai.errors import DataError
 
@@ -80,3 +80,44 @@ class ClassGreyd(MapTransform):
             x = torch.as_tensor(changed[key], dtype=torch.float32)
             changed[key] = class_grey(x, torch.as_tensor(data[self.semantic_key]), self.gain, self.offset)
         return changed
+
+
+class RandClassGreyd(RandomizableTransform, MapTransform):
+    """Changes the brightness of each class of a label map by a random gain, the same for all keys.
+
+    Args:
+        keys: keys of (C, *spatial) values in [-1, 1].
+        gain: smallest and largest factor for each class.
+        semantic_key: key of the class codes (1, *spatial).
+        prob: probability of changing the greys at all.
+        allow_missing_keys: leave out keys that a record does not have.
+
+    Raises:
+        DataError: the record has no class map, or one that does not fit.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        gain: Sequence[tuple[float, float]],
+        semantic_key: str = "semantic",
+        prob: float = 1.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        self.gain = gain
+        self.semantic_key = semantic_key
+
+    def randomize(self, data: None = None) -> None:
+        """Draw whether to change the greys, and the gain of each class."""
+        super().randomize(None)
+        self.drawn_gain = [float(self.R.uniform(*limits)) for limits in self.gain]
+
+    def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
+        """Return the record with its keys' greys changed, as float32."""
+        self.randomize()
+        if not self._do_transform:
+            return dict(data)
+        drawn = ClassGreyd(self.keys, self.drawn_gain, self.semantic_key, allow_missing_keys=self.allow_missing_keys)
+        return drawn(data)

@@ -12,10 +12,12 @@ from monai.transforms import Lambdad, MapTransform, Randomizable, Transform
 
 from rockmonai.errors import UsageError, did_you_mean
 from rockmonai.transforms.blur import RandBlurd
-from rockmonai.transforms.class_grey import ClassGreyd
+from rockmonai.transforms.class_grey import ClassGreyd, RandClassGreyd
 from rockmonai.transforms.decimation import Decimated, needs_degrading
 from rockmonai.transforms.multisampling import RandMultiSampled, Round, multi_sample
 from rockmonai.transforms.noise import RandNoised
+
+_SEMSR_GAIN = (1.0, 1.17, 0.7, 1.0)
 
 
 class Degraded(Randomizable, MapTransform):
@@ -27,18 +29,23 @@ class Degraded(Randomizable, MapTransform):
     * ``scan``: a random scanner: blur, noise and rounds of resampling, then ``area``;
     * ``semsr``: bicubic shrinking, a gaussian blur of 1.2 small voxels, bicubic enlarging, brightness times 1.0, 1.17
       and 0.7 for pore, smooth and rough solid (0, 1, 2 of the class map; 3, bright mineral, stays), then ``nearest``.
-      These numbers were read off a published figure and are good to about ten per cent.
+      These numbers were read off a published figure and are good to about ten per cent;
+    * ``semsr_random``: ``semsr`` with numbers drawn around those, for a network that shall not rely on an estimate:
+      shrinking by half to one and a half times ``scale``, 0.8 to 1.6 small voxels, gains ten per cent up or down, and
+      before ``nearest`` noise of up to three per cent of the grey range. These limits are our choice.
 
     A key that has the low-resolution size already is a measured image and stays as it is, so that one config serves
     given pairs and high-resolution scans alone; with ``scale`` 1 that is every key. For a chain of your own use the
-    parts: :class:`RandBlurd`, :class:`RandNoised`, :class:`RandMultiSampled`, :class:`ClassGreyd`, :class:`Decimated`.
+    parts: :class:`RandBlurd`, :class:`RandNoised`, :class:`RandMultiSampled`, :class:`ClassGreyd`,
+    :class:`RandClassGreyd`, :class:`Decimated`.
 
     Args:
         keys: keys of (C, *spatial) values in [-1, 1], as large as ``like`` or 1/``scale`` of it.
         scale: integer factor per axis.
         preset: one of the names above.
         like: key of the high-resolution side.
-        semantic_key: key of the class codes (1, *spatial) as large as ``like``; only ``semsr`` needs it.
+        semantic_key: key of the class codes (1, *spatial) as large as ``like``; only ``semsr`` and
+            ``semsr_random`` need it.
         allow_missing_keys: leave out keys that a record does not have.
 
     Raises:
@@ -95,7 +102,20 @@ def _steps(preset: str, keys: KeysCollection, scale: int, like: str, semantic_ke
         ],
         "semsr": [
             Lambdad(func=partial(multi_sample, rounds=[Round(scale, sigma=1.2)]), track_meta=False, **each),
-            ClassGreyd(gain=(1.0, 1.17, 0.7, 1.0), semantic_key=semantic_key, **each),
+            ClassGreyd(gain=_SEMSR_GAIN, semantic_key=semantic_key, **each),
+            decimated(kernel="nearest"),
+        ],
+        "semsr_random": [
+            RandMultiSampled(
+                rounds=(1, 1),
+                factor=(0.5 * scale, 1.5 * scale),
+                kernels=["bicubic"],
+                antialias=[True],
+                sigma=(0.8, 1.6),
+                **each,
+            ),
+            RandClassGreyd(gain=[(0.9 * gain, 1.1 * gain) for gain in _SEMSR_GAIN], semantic_key=semantic_key, **each),
+            RandNoised(level=(0.001, 0.03), **each),
             decimated(kernel="nearest"),
         ],
     }

@@ -1,4 +1,4 @@
-"""A class map as further channels of the image that it guides."""
+"""A class map, or a map of some quantity, as further channels of the image that it guides."""
 
 from __future__ import annotations
 
@@ -74,4 +74,33 @@ class GuideByClassesd(MapTransform):
             image = torch.as_tensor(guided[key])
             channels = class_channels(resample(semantic, image.shape[1:], "nearest"), len(self.classes), self.grey)
             guided[key] = torch.cat([image, channels])
+        return guided
+
+
+class GuideByMapd(MapTransform):
+    """Appends a map of a quantity, such as depth, to an image as one more channel.
+
+    A map on a finer grid, such as that of the label, is averaged over the voxels of the image.
+
+    Args:
+        keys: keys of images (C, *spatial).
+        map_key: key of the map (1, *spatial), from -1 to 1 as greys are (see :class:`ScaleGreyd`).
+
+    Raises:
+        DataError: the record has no such map.
+    """
+
+    def __init__(self, keys: KeysCollection, map_key: str = "depth") -> None:
+        super().__init__(keys)
+        self.map_key = map_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the record with its images guided."""
+        if self.map_key not in data:
+            raise DataError(f"There is no map '{self.map_key}' to guide by: name its folder in 'folders'.")
+        guided = dict(data)
+        for key in self.key_iterator(guided):
+            image = torch.as_tensor(guided[key])
+            quantity = resample(torch.as_tensor(data[self.map_key]), image.shape[1:], "area")
+            guided[key] = torch.cat([image, quantity])
         return guided

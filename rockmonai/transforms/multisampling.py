@@ -42,6 +42,8 @@ class RandMultiSampled(RandomizableTransform, MapTransform):
         rounds: smallest and largest number of rounds.
         factor: smallest and largest factor of shrinking.
         kernels: the kernels to choose from, for each way of each round, see :func:`resample`.
+        antialias: whether to suppress aliasing when shrinking, to choose from as well.
+        sigma: smallest and largest standard deviation, in small voxels, of a gaussian blur of the small image.
         prob: probability of resampling at all.
         allow_missing_keys: leave out keys that a record does not have.
     """
@@ -52,6 +54,8 @@ class RandMultiSampled(RandomizableTransform, MapTransform):
         rounds: tuple[int, int] = (1, 2),
         factor: tuple[float, float] = (1.5, 4.0),
         kernels: Sequence[str] = ("area", "bilinear", "bicubic", "nearest"),
+        antialias: Sequence[bool] = (False, True),
+        sigma: tuple[float, float] = (0.0, 0.0),
         prob: float = 1.0,
         allow_missing_keys: bool = False,
     ) -> None:
@@ -60,6 +64,8 @@ class RandMultiSampled(RandomizableTransform, MapTransform):
         self.rounds = rounds
         self.factor = factor
         self.kernels = kernels
+        self.antialias = antialias
+        self.sigma = sigma
 
     def randomize(self, data: None = None) -> None:
         """Draw whether to resample, and every round."""
@@ -68,7 +74,9 @@ class RandMultiSampled(RandomizableTransform, MapTransform):
 
     def _draw_round(self) -> Round:
         down, up = (self.kernels[self.R.randint(len(self.kernels))] for _ in range(2))
-        return Round(float(self.R.uniform(*self.factor)), down, up, antialias=bool(self.R.randint(2)))
+        factor = float(self.R.uniform(*self.factor))
+        antialias = self.antialias[self.R.randint(len(self.antialias))]
+        return Round(factor, down, up, antialias, sigma=float(self.R.uniform(*self.sigma)))
 
     def __call__(self, data: Mapping[Hashable, torch.Tensor]) -> dict[Hashable, torch.Tensor]:
         """Return the record with its keys resampled, as float32."""

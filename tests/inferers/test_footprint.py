@@ -7,7 +7,15 @@ from torch import nn
 
 from rockmonai.errors import ModelError
 from rockmonai.inferers import Slicewise, footprint
-from rockmonai.networks import GammaFilter, LinearFilter, ResNetGenerator, SRResNet, StackedUNets, UNetGenerator
+from rockmonai.networks import (
+    GammaFilter,
+    LinearFilter,
+    ResNetGenerator,
+    ScalingUNet,
+    SRResNet,
+    StackedUNets,
+    UNetGenerator,
+)
 from rockmonai.networks import UNet as DoubleUNet
 from tests.inferers.networks import layers, srresnet, unet
 
@@ -72,6 +80,37 @@ def test_stacking_network_reads_what_its_members_read(levels):
     ends = [(here, *read_by_unet(*read_by_unet(here, here, levels), levels)) for here in range(2**levels)]
     reach = max(max(here - first, last - here) for here, first, last in ends)
     assert (found.reach, found.stride, found.channels) == ((reach,) * 2, (2**levels,) * 2, 4)
+
+
+def read_by_scaling_unet(first, last, scale):
+    """Return the ends of what a scaling U-Net reads for voxels from ``first`` to ``last``, layer by layer."""
+    if scale == 1:
+        first, last = first - 1, last + 1
+    for _ in range(2 if scale == 1 else 3):  # a transposed convolution, and a convolution before it
+        first, last = first // 2 - 1, (last + 1) // 2 + 1
+    for halves in (True, scale < 4):
+        first, last = (2 * first, 2 * last + 1) if halves else (first, last)
+        first, last = first - 1, last + 1
+    return first, last
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize(("scale", "stride"), [(1, 4), (2, 4), (4, 2)])
+def test_scaling_unet_lies_on_a_grid(dims, residual, scale, stride):
+    found = footprint(ScalingUNet(dims, width=2, scale=scale, residual=residual), dims)
+    ends = [(here // scale, *read_by_scaling_unet(here, here, scale)) for here in range(scale * stride)]
+    reach = max(max(here - first, last - here) for here, first, last in ends)
+    assert (found.reach, found.stride, found.scale) == ((reach,) * dims, (stride,) * dims, (scale,) * dims)
+
+
+@pytest.mark.parametrize(("dims", "scale"), [(2, 4), (3, 2)])
+def test_network_whose_output_is_coarser_is_refused_before_it_is_given_large_images(dims, scale):
+    network, sides = ScalingUNet(dims, width=2, scale=scale, coarser=True), []
+    network.register_forward_pre_hook(lambda _, given: sides.append(given[0].shape[-1]))
+    with pytest.raises(ModelError, match=r"cannot be applied block by block \(its output is coarser than its input\)"):
+        footprint(network, dims)
+    assert max(sides) == 4 * network.multiple
 
 
 @pytest.mark.parametrize(("dims", "blocks"), [(2, 1), (2, 9), (3, 1)])

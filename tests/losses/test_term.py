@@ -30,3 +30,17 @@ def test_a_term_of_the_image_needs_its_gradient():
 def test_a_missing_tensor_is_named_with_the_term():
     with pytest.raises(UsageError, match=r"Loss 'pixel' compares pred and lable, .* \(did you mean 'label'"):
         LossTerm("pixel", torch.nn.L1Loss(), between=("pred", "lable"))(TENSORS)
+
+
+def test_compares_the_named_channels_alone():
+    pred, label = torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4)
+    label[:, 0], label[:, 1], label[:, 2] = 1, 10, 100
+    term = LossTerm("pixel", torch.nn.L1Loss(), channels=[2, 0])
+    assert term({"pred": pred, "label": label}).item() == (100 + 1) / 2
+
+
+def test_a_missing_channel_is_named_with_the_term():
+    with pytest.raises(UsageError, match="Loss 'pixel' compares the channels 0, 3, but 'pred' has 3, counted from 0"):
+        LossTerm("pixel", torch.nn.L1Loss(), channels=[0, 3])(
+            {"pred": torch.zeros(1, 3, 4), "label": torch.zeros(1, 3, 4)}
+        )

@@ -11,15 +11,18 @@ import torch
 from torch import nn
 
 from rockmonai.networks import (
+    EDSR,
     GammaFilter,
     LinearFilter,
     PatchDiscriminator,
     PixelDiscriminator,
     ResNetGenerator,
+    ScalingUNet,
     SemSR,
     SRResNet,
     UNet,
     UNetGenerator,
+    VGGDiscriminator,
 )
 
 SMALL = {"width": 4, "blocks": 2}
@@ -46,6 +49,22 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
         (2, 1, 10, 12, 14),
     ),
     "srresnet 3 to 2 channels": (partial(SRResNet, 2, 3, 2, dropout=0.1, **SMALL), (2, 3, 8, 8), (2, 2, 32, 32)),
+    **{
+        f"edsr {dims}d x{scale} {upsampling}": (
+            partial(EDSR, dims, scale=scale, upsampling=upsampling, **({"activation": "prelu"} | options | SMALL)),
+            (2, 1, 8, 7, 6)[: dims + 2],
+            (2, 1, 8 * scale, 7 * scale, 6 * scale)[: dims + 2],
+        )
+        for dims, scale, upsampling, options in (
+            (2, 1, "stepwise", {"tail_kernel": 1}),
+            (2, 6, "stepwise", {"residual_scale": 0.1, "final": "tanh"}),
+            (2, 4, "direct", {"expansion": 3, "residual": True}),
+            (2, 5, "nearest", {}),
+            (3, 3, "stepwise", {}),
+            (3, 2, "direct", {"residual_scale": 0.1, "residual": True}),
+            (3, 4, "nearest", {"activation": ("prelu", {"num_parameters": 4})}),
+        )
+    },
     "semsr 2d": (partial(SemSR, width=4, dropout=0.1), (2, 4, 8, 7), (2, 1, 32, 28)),
     "semsr 3d with depth": (
         partial(SemSR, 3, 2, 3, 2, 2, 4, (3, 5), norm=None, depth_channels=1),
@@ -62,6 +81,31 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
     ),
     "unet 2d": (partial(UNet, 2, 3, 4, width=2, dropout=0.1), (2, 3, 32, 48), (2, 4, 32, 48)),
     "unet 3d": (partial(UNet, 3, width=2, levels=2, norm=None), (2, 1, 8, 12, 16), (2, 4, 8, 12, 16)),
+    **{
+        f"scaling unet {dims}d {'coarser' if coarser else 'finer'} x{scale}": (
+            partial(ScalingUNet, dims, width=8, scale=scale, coarser=coarser),
+            (2, 1, *sides[:dims]),
+            (2, 1, *(side // scale if coarser else scale * side for side in sides[:dims])),
+        )
+        for dims in (2, 3)
+        for scale, coarser, sides in (
+            (1, False, (8, 12, 8)),
+            (2, False, (8, 12, 8)),
+            (4, False, (4, 6, 8)),
+            (2, True, (16, 24, 16)),
+            (4, True, (32, 48, 32)),
+        )
+    },
+    "scaling unet 2d batch norm residual": (
+        partial(ScalingUNet, 2, width=2, scale=2, norm="batch", residual=True),
+        (2, 1, 8, 12),
+        (2, 1, 16, 24),
+    ),
+    "scaling unet 3d coarser instance norm residual": (
+        partial(ScalingUNet, 3, 2, 2, width=2, scale=2, coarser=True, norm="instance", residual=True),
+        (2, 2, 16, 16, 16),
+        (2, 2, 8, 8, 8),
+    ),
     "linear filter 2d": (partial(LinearFilter, 2, 2, 3), (2, 2, 8, 7), (2, 3, 8, 7)),
     "linear filter 3d": (partial(LinearFilter, 3, kernel=5), (2, 1, 8, 7, 6), (2, 1, 8, 7, 6)),
     "gamma filter 2d": (GammaFilter, (2, 1, 8, 7), (2, 1, 8, 7)),
@@ -70,6 +114,12 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], tuple[int, .
     "patch discriminator 3d": (partial(PatchDiscriminator, 3, 2, 4, 1, norm=None), (2, 2, 6, 8, 10), (2, 1, 1, 2, 3)),
     "pixel discriminator 2d": (partial(PixelDiscriminator, 2, channels=4), (2, 1, 5, 6), (2, 1, 5, 6)),
     "pixel discriminator 3d": (partial(PixelDiscriminator, 3, 2, 4, norm=None), (2, 2, 3, 4, 5), (2, 1, 3, 4, 5)),
+    "vgg discriminator 2d": (partial(VGGDiscriminator, channels=4, dense=8), (2, 1, 33, 40), (2, 1)),
+    "vgg discriminator 3d": (
+        partial(VGGDiscriminator, 3, 2, 2, 8, norm=None, image_size=32),
+        (2, 2, 32, 32, 32),
+        (2, 1),
+    ),
 }
 
 
@@ -107,7 +157,15 @@ def test_torchscript_computes_the_same(case):
 
 
 @pytest.mark.parametrize(
-    "name", ["srresnet 2d x4 stepwise", "srresnet 3d x2 direct", "semsr 2d", "unet generator 2d", "unet 2d"]
+    "name",
+    [
+        "srresnet 2d x4 stepwise",
+        "srresnet 3d x2 direct",
+        "edsr 2d x5 nearest",
+        "semsr 2d",
+        "unet generator 2d",
+        "unet 2d",
+    ],
 )
 def test_onnx_computes_the_same(name, tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -28,7 +28,7 @@ def test_every_preset_divides_the_size_by_the_scale(preset, shape):
 
 def test_a_measured_image_stays_as_it_is_with_every_preset():
     pair = {**record(16, 16), "image": torch.rand(1, 4, 4)}
-    for preset in ("area", "bicubic", "nearest", "scan", "semsr"):
+    for preset in ("area", "bicubic", "nearest", "scan", "semsr", "semsr_random"):
         assert Degraded("image", 4, preset)(pair)["image"] is pair["image"]
 
 
@@ -45,14 +45,42 @@ def test_semsr_is_shrink_blur_enlarge_grey_and_nearest():
     np.testing.assert_allclose(low, expected[2::4, 2::4], atol=1e-5)
 
 
-def test_semsr_wants_a_class_map():
-    with pytest.raises(DataError, match="semantic"):
-        Degraded("image", 4, "semsr")(record(16, 16))
+@pytest.mark.parametrize("preset", ["semsr", "semsr_random"])
+def test_semsr_wants_a_class_map(preset):
+    with pytest.raises(DataError, match="no class map 'semantic' for the class-dependent greys of 'image'"):
+        Degraded("image", 4, preset)(record(16, 16))
 
 
-def test_scan_differs_from_draw_to_draw_and_repeats_with_the_seed():
-    pair = record(32, 32)
-    transform = Compose([Degraded("image", 2, "scan")])
+@pytest.mark.parametrize("shape", [(48, 64), (16, 20, 24)])
+def test_semsr_random_divides_the_size_by_the_scale(shape):
+    pair = {**record(*shape), "semantic": torch.zeros(1, *shape, dtype=torch.uint8)}
+    low = Degraded("image", 4, "semsr_random")(pair)
+    assert low["image"].shape == (1, *[n // 4 for n in shape])
+    assert -1 <= low["image"].min() <= low["image"].max() <= 1
+    assert low["label"] is pair["label"]
+
+
+def test_semsr_random_draws_around_semsr():
+    # Flat classes, far from black and white: blur changes nothing inside them, and the gain is what is left.
+    classes = torch.arange(4).repeat_interleave(128).repeat(64, 1)[None]
+    grey = torch.zeros(1, 64, 512)
+    transform = Degraded("image", 4, "semsr_random")
+    gains, noises = [], []
+    for seed in range(60):
+        image = transform.set_random_state(seed)({"image": grey, "label": grey, "semantic": classes})["image"][0]
+        inside = torch.stack([image[:, 32 * k + 8 : 32 * k + 24] for k in range(4)]) + 1
+        gains.append(inside.mean((1, 2)))
+        noises.append(inside.std((1, 2)).max() / 2)
+    relative = torch.stack(gains) / torch.tensor([1.0, 1.17, 0.7, 1.0])
+    assert 0.895 < relative.min() < 0.91 and 1.09 < relative.max() < 1.105
+    torch.testing.assert_close(relative.mean(0), torch.ones(4), atol=0.02, rtol=0)
+    assert 0 < min(noises) < 0.01 < 0.02 < max(noises) < 0.033
+
+
+@pytest.mark.parametrize("preset", ["scan", "semsr_random"])
+def test_a_random_preset_differs_from_draw_to_draw_and_repeats_with_the_seed(preset):
+    pair = {**record(32, 32), "semantic": torch.ones(1, 32, 32)}
+    transform = Compose([Degraded("image", 2, preset)])
     copy = pickle.loads(pickle.dumps(transform))
     draws = [transform.set_random_state(seed)(pair)["image"] for seed in range(4)]
     again = [copy.set_random_state(seed)(pair)["image"] for seed in range(4)]

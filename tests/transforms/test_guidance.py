@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from rockmonai.errors import DataError
-from rockmonai.transforms import GuideByClassesd, class_channels
+from rockmonai.transforms import GuideByClassesd, GuideByMapd, class_channels
 
 
 def test_classes_become_one_channel_each():
@@ -41,3 +41,25 @@ def test_numbers_that_are_no_classes_are_refused(wrong):
 def test_a_record_without_a_map_is_refused():
     with pytest.raises(DataError, match="no class map 'semantic'"):
         GuideByClassesd("image", "abc")({"image": torch.zeros(1, 4, 4)})
+
+
+@pytest.mark.parametrize("dims", [2, 3])
+def test_a_finer_map_is_averaged_over_the_voxels_of_the_image(dims):
+    image, fine = torch.randn(1, *(5, 6, 7)[:dims]), torch.rand(1, *(20, 24, 28)[:dims])
+    pool = F.avg_pool2d if dims == 2 else F.avg_pool3d
+    guided = GuideByMapd("image")({"image": image, "depth": fine})["image"]
+    assert torch.equal(guided[:1], image)
+    torch.testing.assert_close(guided[1:], pool(fine[None], 4)[0])
+    piece = GuideByMapd("image")({"image": image[:, 1:3], "depth": fine[:, 4:12]})["image"]
+    torch.testing.assert_close(piece, guided[:, 1:3])
+
+
+def test_a_map_of_the_same_size_is_appended_as_it_is():
+    image, depth = torch.randn(3, 5, 6), torch.rand(1, 5, 6)
+    guided = GuideByMapd("image", map_key="z")({"image": image, "z": depth})["image"]
+    torch.testing.assert_close(guided, torch.cat([image, depth]))
+
+
+def test_a_record_without_the_map_of_a_quantity_is_refused():
+    with pytest.raises(DataError, match="no map 'depth'"):
+        GuideByMapd("image")({"image": torch.zeros(1, 4, 4)})

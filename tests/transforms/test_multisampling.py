@@ -25,6 +25,20 @@ def test_a_round_blurs_the_small_image():
     torch.testing.assert_close(multi_sample(image, [Round(4, "area", "nearest", sigma=1.2)]), expected)
 
 
+def test_a_drawn_round_keeps_to_what_it_may_choose_from():
+    transform = RandMultiSampled("image", (1, 1), (2.0, 6.0), ["bicubic"], antialias=[True], sigma=(0.8, 1.6))
+    transform.set_random_state(0)
+    rounds = []
+    for _ in range(300):
+        transform.randomize()
+        rounds += transform.drawn
+    assert len(rounds) == 300
+    assert {(drawn.down, drawn.up, drawn.antialias) for drawn in rounds} == {("bicubic", "bicubic", True)}
+    for values, low, high in (([r.factor for r in rounds], 2.0, 6.0), ([r.sigma for r in rounds], 0.8, 1.6)):
+        assert low <= min(values) < max(values) <= high
+        assert np.mean(values) == pytest.approx((low + high) / 2, abs=(high - low) / 20)
+
+
 @pytest.mark.parametrize("shape", [(1, 30, 41), (1, 13, 16, 18)])
 def test_random_rounds_keep_the_size_and_lose_detail(shape):
     image = torch.rand(shape)

@@ -1,0 +1,89 @@
+"""Whether a prediction still says what its input says: a guard against details that a network invents."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+
+from rockmonai.errors import DataError
+from rockmonai.metrics.per_image import PerImageMetric
+
+
+def downsampling_error(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """Return how far each prediction, averaged over the voxels of its input, is from that input, (B,), from 0.
+
+    The root mean square of the difference, in standard deviations of the input: 0 for a prediction that adds nothing
+    but details below the input's voxels, 1 for one grey everywhere, 1.4 for another rock of the same greys. A network
+    that takes noise away is as far from its input as that noise; one that changes the greys of all phases, too, so that
+    it needs no label but must be read beside :func:`contrast_correlation`.
+
+    Args:
+        pred: images, (B, C, [Z,] Y, X), any dtype.
+        image: what they were made of, its sides a whole number of times shorter, or longer: whichever is finer is
+            averaged.
+
+    Raises:
+        DataError: where the sides are no such multiples, or the channels differ.
+    """
+    pred, image = _on_the_coarser_grid(pred, image)
+    return ((pred - image).square().mean(1) / image.var(1, correction=0)).sqrt().float()
+
+
+def contrast_correlation(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    """Return Pearson's correlation of each prediction, averaged over the voxels of its input, with it, (B,).
+
+    From -1 to 1. Unpaired training may turn bright into dark, which a cycle turns back unnoticed: below 0 the contrast
+    is inverted. For greys of mean 0 that is where a prediction is nearer to the negative of its input than to the input
+    itself. Unrelated images are within 2 / sqrt(n) of 0, with n the number of independent voxels. NaN where either has
+    one grey only.
+
+    Args:
+        pred: images, (B, C, [Z,] Y, X), any dtype.
+        image: what they were made of, on a grid as for :func:`downsampling_error`.
+
+    Raises:
+        DataError: as for :func:`downsampling_error`.
+    """
+    pred, image = (values - values.mean(1, keepdim=True) for values in _on_the_coarser_grid(pred, image))
+    return ((pred * image).sum(1) / (pred.square().sum(1) * image.square().sum(1)).sqrt()).float()
+
+
+def _on_the_coarser_grid(pred: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the values of both, (B, N), averaged over the voxels of the coarser one."""
+    sides = list(zip(pred.shape[2:], image.shape[2:], strict=False))
+    if (
+        pred.ndim != image.ndim
+        or pred.shape[:2] != image.shape[:2]
+        or any(max(pair) % max(min(pair), 1) for pair in sides)
+    ):
+        raise DataError(
+            f"A prediction {tuple(pred.shape)} is no whole number of times as fine as its input {tuple(image.shape)}: "
+            "compare images (B, C, [Z,] Y, X) whose sides are multiples of each other."
+        )
+    size = [min(pair) for pair in sides]
+    fine, coarse = (F.interpolate(values.double(), size, mode="area").flatten(1) for values in (pred, image))
+    return fine, coarse
+
+
+class DownsamplingError(PerImageMetric):
+    """Mean of :func:`downsampling_error` over images, for a MONAI evaluator.
+
+    Args:
+        of: key of the images that are judged.
+        against: key of what they were made of.
+    """
+
+    def __init__(self, of: str = "pred", against: str = "image") -> None:
+        super().__init__(downsampling_error, of, against)
+
+
+class ContrastCorrelation(PerImageMetric):
+    """Mean of :func:`contrast_correlation` over images, for a MONAI evaluator.
+
+    Args:
+        of: key of the images that are judged.
+        against: key of what they were made of.
+    """
+
+    def __init__(self, of: str = "pred", against: str = "image") -> None:
+        super().__init__(contrast_correlation, of, against)
