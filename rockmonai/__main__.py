@@ -80,7 +80,36 @@ def import_weights(
     bundles.import_weights(files, Path(weights), overwrite=asked, **_values(options))
 
 
-VERBS: dict[str, Callable[..., None]] = {"predict": predict, "export": export, "import_weights": import_weights}
+def report(
+    output: str, scores: str, *more: str, labels: str = "", metrics: str = "psnr,ssim", overwrite: bool = False
+) -> None:
+    """Draw the figures of one or several evaluations of the same images, and print their scores side by side.
+
+    Args:
+        output: the folder of the figures.
+        scores: the output_dir of an evaluate.json.
+        more: those of other models.
+        labels: a name for each evaluation, with commas between them; by default what tells their paths apart.
+        metrics: which metrics, with commas between them.
+        overwrite: replace the figures that are there.
+    """
+    from rockmonai.report import write_figures
+
+    asked = str(overwrite).lower() == "true"
+    folders = [Path(folder) for folder in (scores, *more)]
+    print(write_figures(Path(output), folders, _listed(labels), _listed(metrics), asked))
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "predict": predict,
+    "export": export,
+    "import_weights": import_weights,
+    "report": report,
+}
+
+
+def _listed(words: str) -> list[str]:
+    return [word.strip() for word in words.split(",") if word.strip()]
 
 
 def _ids(options: Mapping[str, Any]) -> list[str]:

@@ -82,6 +82,10 @@ def test_every_command_runs(guide, somewhere):
             main([*words[1:], *(f"--{key}={value}" for key, value in small.items())])
             assert (somewhere / words[4]).exists(), words
             continue
+        if words[:2] == ["rockmonai", "report"]:
+            main(words[1:])
+            assert (somewhere / words[2] / "box_plots.png").exists(), words
+            continue
         given = arguments(words)
         bundle = re.search(r"bundles/(\w+)/", given["config_file"])[1]
         small = sizes_of(bundle, "train.json" in given["config_file"])

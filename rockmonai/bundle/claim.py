@@ -15,7 +15,8 @@ from rockmonai.volumes.changes import changes
 CHECKPOINTS = ("checkpoint_*.pt*", "model*.pt*")
 TRAINING = ("metrics.csv", "previews/epoch_*.png")
 LOGS = "events.out.tfevents.*"
-EVALUATION = ("scores.*", "confusion.csv", "previews/test_*.png", "classes/*.tif", "colours/*.tif", "uncertainty/*.tif")
+MAPS = ("classes/*.tif", "colours/*.tif", "uncertainty/*.tif")
+EVALUATION = ("scores.*", "confusion.csv", "previews/test_*.png", "examples/*/*.tif", *MAPS)
 
 # Keys that a resumed run may change: they say where or how fast it runs, not what it computes.
 FREE_TO_CHANGE = ("resume", "overwrite", "num_workers", "device", "output_dir", "ckpt_dir", "bundle_root", "_meta_")

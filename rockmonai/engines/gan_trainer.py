@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +17,9 @@ from torch.optim import Optimizer
 from rockmonai.engines.history_pool import HistoryPool
 from rockmonai.engines.precision import amp_dtype, autocast
 from rockmonai.engines.shared_statistics import share_statistics
+from rockmonai.engines.steps import discriminator_loss, fooling_loss, optimizer_step
 from rockmonai.errors import UsageError
-from rockmonai.losses import AdversarialLoss, LossTerm, gradient_penalty
+from rockmonai.losses import AdversarialLoss, LossTerm
 
 
 class GANTrainer(Trainer):
@@ -57,6 +57,9 @@ class GANTrainer(Trainer):
     Raises:
         UsageError: if a discriminator comes without its optimiser or its loss.
     """
+
+    # What a game adds to the names of its losses and logits, and the fakes and reals it is about.
+    games: ClassVar[Mapping[str, tuple[str, str]]] = {"": ("pred", "label")}
 
     def __init__(
         self,
@@ -174,31 +177,27 @@ class GANTrainer(Trainer):
     def _discriminator_step(self, image: Tensor, label: Tensor, pred: Tensor) -> None:
         discriminator, adversarial = self.discriminator, self.adversarial
         assert discriminator is not None and adversarial is not None and self.d_optimizer is not None
-        discriminator.train()
-        discriminator.requires_grad_(True)
-        real, fake = self._shown(image, label), self.pool(self._shown(image, pred))
-        with autocast(self.dtype, self.state.device):
-            real_logits, fake_logits = discriminator(real), discriminator(fake)
-            loss = adversarial.for_discriminator(real_logits, fake_logits)
-        if self.gradient_penalty_weight:
-            penalty = self.gradient_penalty_weight * gradient_penalty(_bare(discriminator), real, fake.float())
-            self.state.losses["gradient_penalty"] = penalty.item()
-            loss = loss + penalty
-        self.state.losses["discriminator"] = loss.item()
-        self.state.logits = {"real": real_logits.detach().float(), "fake": fake_logits.detach().float()}
-        self._step(self.d_optimizer, loss)
+        loss, losses, self.state.logits = discriminator_loss(
+            discriminator,
+            adversarial,
+            self._shown(image, label),
+            self.pool(self._shown(image, pred)),
+            self.dtype,
+            self.gradient_penalty_weight,
+        )
+        self.state.losses |= losses
+        optimizer_step(self.d_optimizer, loss, self.grad_scaler, self.max_grad_norm)
 
     def _generator_step(self, batchdata: Mapping[str, Any], adversarial: bool) -> None:
         output = self.state.output
         tensors = {**batchdata, **output}
         with autocast(self.dtype, self.state.device):
-            terms = {term.name: term(tensors) for term in self.losses}
+            active = [term for term in self.losses if term.warmup or self.phase != "warmup"]
+            terms = {term.name: term(tensors) for term in active}
             if adversarial:
                 assert self.discriminator is not None and self.adversarial is not None
-                # Only the generator learns here: the discriminator passes gradients on but collects none.
-                self.discriminator.requires_grad_(False)
-                logits = _bare(self.discriminator)(self._shown(output["image"], output["pred"]))
-                terms["adversarial"] = self.adversarial.for_generator(logits)
+                shown = self._shown(output["image"], output["pred"])
+                terms["adversarial"] = fooling_loss(self.discriminator, self.adversarial, shown)
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         if not loss.requires_grad:
             raise UsageError(
@@ -208,7 +207,7 @@ class GANTrainer(Trainer):
         self.state.losses |= {name: term.item() for name, term in terms.items()}
         output["loss"] = loss
         self.fire_event(IterationEvents.LOSS_COMPLETED)
-        self._step(self.optimizer, loss)
+        optimizer_step(self.optimizer, loss, self.grad_scaler, self.max_grad_norm)
         self.fire_event(IterationEvents.BACKWARD_COMPLETED)
 
     def _shown(self, image: Tensor, picture: Tensor) -> Tensor:
@@ -216,16 +215,3 @@ class GANTrainer(Trainer):
         if not self.conditional:
             return picture
         return torch.cat([F.interpolate(image.detach(), size=picture.shape[2:]), picture], dim=1)
-
-    def _step(self, optimizer: Optimizer, loss: Tensor) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        self.grad_scaler.scale(loss).backward()
-        if self.max_grad_norm is not None:
-            self.grad_scaler.unscale_(optimizer)
-            nn.utils.clip_grad_norm_(chain(*(group["params"] for group in optimizer.param_groups)), self.max_grad_norm)
-        self.grad_scaler.step(optimizer)
-
-
-def _bare(network: nn.Module) -> nn.Module:
-    """Return the network inside a DistributedDataParallel wrapper, whose hooks must see one backward a step."""
-    return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network

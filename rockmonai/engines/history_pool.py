@@ -23,7 +23,8 @@ class HistoryPool:
         """Return a batch of the same shape, some of its fakes replaced by earlier ones."""
         if not self.size:
             return batch
-        return torch.stack([self._exchange(fake) for fake in batch])
+        # A MetaTensor with its history could not be read back from a checkpoint.
+        return torch.stack([self._exchange(fake) for fake in batch.as_subclass(torch.Tensor)])
 
     def _exchange(self, fake: torch.Tensor) -> torch.Tensor:
         if len(self.fakes) < self.size:

@@ -5,9 +5,11 @@ from rockmonai.handlers.checkpoint_file import load_weights, newest_checkpoint, 
 from rockmonai.handlers.checkpoints import Checkpoints
 from rockmonai.handlers.collapse_monitor import CollapseMonitor
 from rockmonai.handlers.confusion import Confusion
+from rockmonai.handlers.examples import Examples
 from rockmonai.handlers.history import History
 from rockmonai.handlers.key_metric import key_metric_of
 from rockmonai.handlers.keyed_randomness import KeyedRandomness
+from rockmonai.handlers.loss_weights import BalancedWeights, TargetDiscriminatorLoss
 from rockmonai.handlers.moving_average import MovingAverage
 from rockmonai.handlers.original_results import OriginalResults
 from rockmonai.handlers.predictions import Predictions
@@ -18,10 +20,12 @@ from rockmonai.handlers.stacking import Stacking
 from rockmonai.handlers.stop_on_nan import StopOnNaN
 
 __all__ = [
+    "BalancedWeights",
     "BlockWriter",
     "Checkpoints",
     "CollapseMonitor",
     "Confusion",
+    "Examples",
     "History",
     "KeyedRandomness",
     "MovingAverage",
@@ -32,6 +36,7 @@ __all__ = [
     "Scores",
     "Stacking",
     "StopOnNaN",
+    "TargetDiscriminatorLoss",
     "key_metric_of",
     "load_weights",
     "newest_checkpoint",

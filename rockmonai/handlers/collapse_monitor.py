@@ -7,7 +7,7 @@ from statistics import fmean, median
 
 from ignite.engine import Events
 
-from rockmonai.engines import GANTrainer
+from rockmonai.engines import CycleGANTrainer, GANTrainer
 from rockmonai.errors import NumericalError
 
 logger = logging.getLogger("rockmonai")
@@ -18,7 +18,12 @@ class CollapseMonitor:
 
     Over every window of iterations with a discriminator it looks for: discriminator accuracy above 0.99 or loss below
     0.02 (it tells every prediction from its label, so the generator's gradients say nothing); an adversarial loss of
-    three times its earlier median; predictions whose standard deviation is under half of the labels'.
+    three times its earlier median; predictions whose standard deviation is under half of the labels'. Where several
+    discriminators play, each game is judged by itself.
+
+    Of every iteration it leaves ``real_accuracy`` and ``fake_accuracy``, the shares of logits on the right side, in
+    ``engine.state.figures``, where :class:`rockmonai.handlers.History` takes them for metrics.csv. The critic of
+    wgangp has no right answers.
 
     Args:
         window: iterations judged together.
@@ -31,36 +36,47 @@ class CollapseMonitor:
         self.patience = patience
         self.stop = stop
 
-    def attach(self, engine: GANTrainer) -> None:
-        """Follow ``engine``, a :class:`rockmonai.engines.GANTrainer`."""
-        engine.state.collapse = {"samples": [], "medians": [], "windows": 0}
-        engine.state_dict_user_keys.append("collapse")
+    def attach(self, engine: GANTrainer | CycleGANTrainer) -> None:
+        """Follow ``engine``, a trainer whose ``games`` name its losses, its logits and what they are about."""
+        for game in engine.games:
+            setattr(engine.state, f"collapse{game}", {"samples": [], "medians": [], "windows": 0})
+            engine.state_dict_user_keys.append(f"collapse{game}")
         engine.add_event_handler(Events.ITERATION_COMPLETED, self)
 
-    def __call__(self, engine: GANTrainer) -> None:
+    def __call__(self, engine: GANTrainer | CycleGANTrainer) -> None:
         """Take note of one iteration and judge the window when it is full.
 
         Raises:
             NumericalError: after ``patience`` collapsed windows, if ``stop`` is set.
         """
-        losses = engine.state.losses
-        if engine.adversarial is None or "discriminator" not in losses or "adversarial" not in losses:
-            return
-        output, logits, boundary = engine.state.output, engine.state.logits, engine.adversarial.boundary
-        right = 0.5 * ((logits["real"] > boundary).float().mean() + (logits["fake"] <= boundary).float().mean())
-        samples = engine.state.collapse["samples"]
-        samples.append(
+        for game in engine.games:
+            losses = engine.state.losses
+            if engine.adversarial is not None and {f"discriminator{game}", f"adversarial{game}"} <= losses.keys():
+                self._watch(engine, game)
+
+    def _watch(self, engine: GANTrainer | CycleGANTrainer, game: str) -> None:
+        """Do so for one game."""
+        state, adversarial = engine.state, engine.adversarial
+        assert adversarial is not None
+        fake, real = engine.games[game]
+        on_reals = (state.logits[f"real{game}"] > adversarial.boundary).float().mean().item()
+        on_fakes = (state.logits[f"fake{game}"] <= adversarial.boundary).float().mean().item()
+        if adversarial.mode != "wgangp":
+            figures = {f"real_accuracy{game}": on_reals, f"fake_accuracy{game}": on_fakes}
+            state.figures = getattr(state, "figures", {}) | figures
+        collapse = getattr(state, f"collapse{game}")
+        collapse["samples"].append(
             {
-                "accuracy": right.item(),
-                "loss": losses["discriminator"],
-                "adversarial": losses["adversarial"],
-                "variety": _deviation(output, "pred") / max(_deviation(output, "label"), 1e-12),
+                "accuracy": 0.5 * (on_reals + on_fakes),
+                "loss": state.losses[f"discriminator{game}"],
+                "adversarial": state.losses[f"adversarial{game}"],
+                "variety": _deviation(state.output, fake) / max(_deviation(state.output, real), 1e-12),
             }
         )
-        if len(samples) == self.window:
-            findings = self._findings(engine.state.collapse, engine.adversarial.mode)
-            engine.state.collapse["samples"] = []
-            self._tell(engine, findings)
+        if len(collapse["samples"]) == self.window:
+            findings = self._findings(collapse, adversarial.mode)
+            collapse["samples"] = []
+            self._tell(state.iteration, collapse, findings, f" of {fake}" if game else "")
 
     def _findings(self, collapse: dict, mode: str) -> list[str]:
         """Return what is wrong with the window, each in a few words with its figure."""
@@ -80,13 +96,12 @@ class CollapseMonitor:
             findings.append(f"predictions vary {mean['variety']:.2f} times as much as the labels")
         return findings
 
-    def _tell(self, engine: GANTrainer, findings: list[str]) -> None:
-        collapse = engine.state.collapse
+    def _tell(self, iteration: int, collapse: dict, findings: list[str], of: str) -> None:
         collapse["windows"] = collapse["windows"] + 1 if findings else 0
         if not findings:
             return
         sentence = (
-            f"The adversarial training is collapsing: over {self.window} iterations up to {engine.state.iteration} "
+            f"The adversarial training{of} is collapsing: over {self.window} iterations up to {iteration} "
             f"{', '.join(findings)}. Lower the discriminator's lr, smooth its labels, or warm up longer."
         )
         if self.stop and collapse["windows"] >= self.patience:

@@ -17,7 +17,8 @@ from rockmonai.volumes import atomic_write
 class History:
     """Writes, after every epoch, the mean of each named loss, the learning rate and the validation's metrics.
 
-    A loss counts with its weight, as it does in the training.
+    A loss counts with its weight, as it does in the training. What other handlers leave in ``engine.state.figures``
+    after an iteration is taken from there, and its mean is written, too.
 
     The rows live in ``engine.state.history`` and travel with the checkpoints: after a resume, metrics.csv is the one
     that an uninterrupted run would have written.
@@ -58,10 +59,13 @@ class History:
         self.rate = engine.optimizer.param_groups[0]["lr"]
 
     def _add_iteration(self, engine: Workflow) -> None:
-        for name, value in engine.state.losses.items():
+        figures, engine.state.figures = getattr(engine.state, "figures", {}), {}
+        columns = {f"{name}_loss": value for name, value in engine.state.losses.items()} | figures
+        for name, value in columns.items():
             total, count = engine.state.loss_sums.get(name, (0.0, 0))
             engine.state.loss_sums[name] = (total + value, count + 1)
         self._write_events("loss", engine.state.losses, engine.state.iteration)
+        self._write_events("training", figures, engine.state.iteration)
 
     def _add_epoch(self, engine: Workflow) -> None:
         state = engine.state
@@ -71,7 +75,7 @@ class History:
         self._write_events("validation", metrics, state.iteration)
         state.history.append(
             {"epoch": state.epoch, "iteration": state.iteration, "lr": self.rate}
-            | {f"{name}_loss": total / count for name, (total, count) in state.loss_sums.items()}
+            | {name: total / count for name, (total, count) in state.loss_sums.items()}
             | metrics
         )
         state.loss_sums = {}

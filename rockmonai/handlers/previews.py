@@ -80,7 +80,7 @@ def preview_row(item: Mapping[str, Tensor], shown: str = "image", palette: np.nd
     Returns:
         Greys, (H, 4 W), or colours, (H, 4 W, 3).
     """
-    image, pred, label = (_middle_slice(item[key]) for key in (shown, "pred", "label"))
+    image, pred, label = (middle_slice(item[key]) for key in (shown, "pred", "label"))
     image = torch.nn.functional.interpolate(image[None, None], size=label.shape)[0, 0]
     if palette is not None:
         maps = [paint(plane.numpy().astype(np.uint8)[None], palette) for plane in (pred, label)]
@@ -107,7 +107,7 @@ def _as_greys(values: Tensor) -> np.ndarray:
     return ((values + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
-def _middle_slice(image: Tensor) -> Tensor:
+def middle_slice(image: Tensor) -> Tensor:
     """Return the first channel of (C, [Z,] Y, X) as (Y, X), at the middle of Z."""
     plane = image.detach().float().cpu()[0]
     return plane[plane.shape[0] // 2] if plane.ndim == 3 else plane

@@ -7,14 +7,15 @@ import pytest
 from rockmonai.bundle.claim import claim
 from rockmonai.errors import OutputError
 
-LEFT = ["scores.csv", "confusion.csv", "classes/rock.tif", "colours/rock.tif", "uncertainty/rock.tif"]
+MAPS = ["classes/rock.tif", "colours/rock.tif", "uncertainty/rock.tif"]
+LEFT = ["scores.csv", "confusion.csv", "examples/pred/rock.tif", *MAPS]
 KEPT = ["metrics.csv", "notes.txt", "classes/notes.txt", "colours/rock.png", "labels/rock.tif", "prediction.ome.zarr"]
 
 
 @pytest.mark.parametrize("name", LEFT)
 def test_an_evaluation_is_not_overwritten_silently(tmp_path, name):
     for path in (tmp_path / one for one in (name, *KEPT)):
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     with pytest.raises(OutputError, match=r"holds an earlier run .*--overwrite true"):
         claim(tmp_path, None, {})

@@ -11,7 +11,9 @@ from torch import nn
 
 from rockmonai.engines import GANTrainer, HistoryPool, LinearDecayLR, amp_dtype
 from rockmonai.errors import UsageError
+from rockmonai.handlers import CollapseMonitor
 from rockmonai.losses import AdversarialLoss, JacobianPenalty, LossTerm
+from rockmonai.networks import VGGDiscriminator
 
 
 class Recorder(nn.Conv2d):
@@ -29,7 +31,7 @@ class Recorder(nn.Conv2d):
 def make(batches, epochs=1, channels=1, **options):
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.PixelShuffle(2))
-    discriminator = Recorder(channels)
+    discriminator = options.pop("discriminator", None) or Recorder(channels)
     pixel = LossTerm("pixel", nn.L1Loss(), weight=10.0)
     trainer = GANTrainer(
         device="cpu",
@@ -104,6 +106,15 @@ def test_warmup_leaves_the_discriminator_alone():
     assert not torch.equal(before, weights(discriminator))
 
 
+def test_a_term_may_wait_for_the_discriminator():
+    losses = [LossTerm("pixel", nn.L1Loss()), LossTerm("late", nn.MSELoss(), warmup=False)]
+    trainer, *_ = make(pairs_of(1), epochs=2, warmup_epochs=1, losses=losses)
+    logged = []
+    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda engine: logged.append(set(engine.state.losses)))
+    trainer.run()
+    assert logged == [{"pixel"}, {"pixel", "late", "adversarial", "discriminator"}]
+
+
 def test_generator_rests_between_its_steps():
     trainer, generator, _ = make(pairs_of(4), d_steps=2)
     track = [weights(generator)]
@@ -137,6 +148,32 @@ def test_gradient_penalty_is_logged_and_clipping_bounds_the_step():
     trainer.run()
     assert trainer.state.losses["gradient_penalty"] > 0
     assert (weights(generator) - before).norm() <= 0.1 * 1e-3 * 1.001
+
+
+@pytest.mark.parametrize("mode", ["vanilla", "wgangp"])
+def test_discriminator_may_give_each_image_one_logit(mode):
+    critic = mode == "wgangp"
+    judge = VGGDiscriminator(channels=2, dense=3, norm=None if critic else "batch")
+    before = weights(judge)
+    trainer, generator, _ = make(
+        pairs_of(2),
+        discriminator=judge,
+        adversarial=AdversarialLoss(mode),
+        gradient_penalty_weight=10.0 if critic else 0.0,
+        train_handlers=[CollapseMonitor(window=3)],
+        losses=[],
+    )
+    start = weights(generator)
+    trainer.run()
+    real, fake = trainer.state.logits["real"], trainer.state.logits["fake"]
+    assert real.shape == fake.shape == (2, 1)
+    loss = (fake - real).mean() if critic else (F.softplus(-real) + F.softplus(fake)).mean()
+    penalty = trainer.state.losses.get("gradient_penalty", 0.0)
+    assert trainer.state.losses["discriminator"] == pytest.approx(loss.item() / 2 + penalty, rel=1e-5)
+    accuracy = ((real > 0).sum() + (fake <= 0).sum()).item() / 4
+    assert trainer.state.collapse["samples"][-1]["accuracy"] == accuracy
+    assert not torch.equal(weights(judge), before)
+    assert not torch.equal(weights(generator), start)
 
 
 def test_generator_trains_without_a_discriminator():

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from rockmonai.engines import CycleGANTrainer, GANTrainer
 from rockmonai.errors import NumericalError
 from rockmonai.handlers import CollapseMonitor, StopOnNaN
 from rockmonai.losses import AdversarialLoss
@@ -21,7 +22,7 @@ def iteration(number, real=0.3, fake=-0.3, pred_std=1.0, mode="vanilla", adversa
         logits={"real": real + torch.randn(200), "fake": fake + torch.randn(200)},
         output={"pred": pred_std * label, "label": label},
     )
-    return SimpleNamespace(state=state, adversarial=AdversarialLoss(mode))
+    return SimpleNamespace(state=state, adversarial=AdversarialLoss(mode), games=GANTrainer.games)
 
 
 def watch(monitor, count=10, collapse=None, **kwargs):
@@ -67,6 +68,16 @@ def test_it_stops_only_when_asked_and_after_its_patience():
         watch(monitor, 5, before, pred_std=0.1)
 
 
+@pytest.mark.parametrize(("mode", "expected"), [("vanilla", [1.0, 1.0]), ("lsgan", [1.0, 0.0]), ("wgangp", [])])
+def test_the_accuracies_are_left_for_the_history(mode, expected):
+    engine = iteration(0, mode=mode)
+    engine.state.collapse = {"samples": [], "medians": [], "windows": 0}
+    logits = {"vanilla": (0.1, -0.1), "lsgan": (0.6, 0.51), "wgangp": (1.0, -1.0)}[mode]
+    engine.state.logits = {"real": torch.full((4,), logits[0]), "fake": torch.full((4,), logits[1])}
+    CollapseMonitor()(engine)
+    assert list(getattr(engine.state, "figures", {}).values()) == expected
+
+
 def test_warm_up_is_not_judged():
     engine = iteration(0)
     engine.state.losses = {"pixel": 1.0}
@@ -92,3 +103,19 @@ def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
     engine.state.losses["pixel"] = float("nan")
     with pytest.raises(NumericalError, match=r"pixel loss is nan at epoch 1, iteration 20; .*checkpoint_00000012.pt"):
         StopOnNaN(str(tmp_path))(engine)
+
+
+def test_of_two_games_the_collapsing_one_is_named(caplog):
+    monitor = CollapseMonitor(window=5)
+    states = {game: {"samples": [], "medians": [], "windows": 0} for game in ("collapse_label", "collapse_image")}
+    for number in range(5):
+        fair, lost = iteration(number), iteration(number, real=9.0, fake=-9.0)
+        engine = SimpleNamespace(adversarial=fair.adversarial, games=CycleGANTrainer.games, state=fair.state)
+        both = (("_label", fair.state), ("_image", lost.state))
+        for name in ("losses", "logits"):
+            setattr(fair.state, name, {k + game: v for game, state in both for k, v in getattr(state, name).items()})
+        fair.state.output |= {"image": fair.state.output["label"], "fake_image": fair.state.output["pred"]}
+        vars(fair.state).update(states)
+        monitor(engine)
+    (message,) = caplog.messages
+    assert "training of fake_image is collapsing" in message and "right in 100.0%" in message
