@@ -17,12 +17,13 @@ from statistics import mean
 
 import numpy as np
 import tifffile
-from shale_segmentation import DATA, RUNS, SEEDS, TEST, bundle
+from bundle_runs import DATA, bundle, scores
+from shale_segmentation import RUNS, SEEDS, TEST
 
 from rockmonai.volumes import list_scans
 
 FOLDS = 4
-DUVERNAY = DATA.with_name("duvernay_sem")
+DUVERNAY = DATA / "duvernay_sem"
 WEIGHTS = RUNS / "shale_unet" / f"fold{TEST}_seed{SEEDS[0]}" / "model.pt"
 # Pixels of unknown size are taken as they are; three classes count as one.
 FOLDERS = {"pixel_size": "null", "folders": "{'image': 'images', 'label': 'labels'}"}
@@ -44,13 +45,13 @@ def data_set(duvernay: Path) -> tuple[Path, list[dict[str, str]]]:
     return folder, records
 
 
-def scores(split: Path, weights: Path, run: Path) -> list[list[float]]:
+def judged(split: Path, weights: Path, run: Path) -> list[list[float]]:
     """Return the intersections over union of mineral and of the rest for each test tile of a list."""
     folders = {"dataset_dir": split, "ckpt_path": weights, "output_dir": run, "overwrite": "true"}
     merged = {"postprocessing#transforms": MERGED, "handlers#1#classes": ["mineral", "rest"]}
     bundle("shale_unet", ["evaluate"], run, **folders, **FOLDERS, **merged)
-    report = json.loads((run / "scores.json").read_text())["metrics"]
-    return [report[key]["mean"] for key in ("iou_mineral", "iou_organic")]
+    found = scores(run)
+    return [found[key] for key in ("iou_mineral", "iou_organic")]
 
 
 def main(duvernay: Path = DUVERNAY, weights: Path = WEIGHTS) -> None:
@@ -58,7 +59,7 @@ def main(duvernay: Path = DUVERNAY, weights: Path = WEIGHTS) -> None:
     folder, records = data_set(duvernay)
     everything = folder / "all.json"
     everything.write_text(json.dumps({"train": records, "validation": records, "test": records}))
-    rows = {"never seen": [scores(everything, weights, folder / "never_seen")]}
+    rows = {"never seen": [judged(everything, weights, folder / "never_seen")]}
     part = len(records) // FOLDS
     for title, start in (("15 tiles, on top of it", weights), ("15 tiles alone", "null")):
         rows[title] = []
@@ -70,7 +71,7 @@ def main(duvernay: Path = DUVERNAY, weights: Path = WEIGHTS) -> None:
             split.write_text(json.dumps({"train": kept, "validation": left_out, "test": left_out}))
             folders = {"dataset_dir": split, "output_dir": run, "overwrite": "true"}
             bundle("shale_unet", ["train"], run, **folders, start_from=start, **FOLDERS, **SHORT)
-            rows[title].append(scores(split, run / "model.pt", run / "scores"))
+            rows[title].append(judged(split, run / "model.pt", run / "scores"))
     print("| shale_unet | mean IoU | mineral | the rest |\n|---|---|---|---|")
     for title, found in rows.items():
         mineral, rest = (mean(column) for column in zip(*found, strict=True))

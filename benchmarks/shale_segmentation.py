@@ -9,17 +9,14 @@ a time, a thread each.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import mean, stdev
 
-PROJECT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("ROCKMONAI_TEST_DATA", PROJECT.parent / "shared" / "data")) / "shale_sem"
+from bundle_runs import DATA, PROJECT, bundle, scores, trained
+
+SHALE = DATA / "shale_sem"
 RUNS = PROJECT / "runs" / "shale_segmentation"
 TEST, OTHERS = 4, (0, 1, 2, 3)
 SEEDS = (0, 1, 2)
@@ -33,30 +30,6 @@ NETWORKS = {
 }
 
 
-def bundle(name: str, configs: Iterable[str], run: Path, **override: object) -> float:
-    """Run configs of a bundle with the literal command and return the CPU minutes it took."""
-    files = [str(PROJECT / "bundles" / name / "configs" / f"{config}.json") for config in configs]
-    flags = [part for key, value in override.items() for part in (f"--{key}", str(value))]
-    run.mkdir(parents=True, exist_ok=True)
-    with (run / "log.txt").open("a") as log:
-        words = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(files), *flags]
-        process = subprocess.Popen(words, stdout=log, stderr=log, env=os.environ | {"OMP_NUM_THREADS": "1"})
-        _, status, used = os.wait4(process.pid, 0)
-    if status:
-        raise SystemExit(f"{' '.join(words)} failed, see {run / 'log.txt'}.")
-    return (used.ru_utime + used.ru_stime) / 60
-
-
-def trained(name: str, run: Path, **data: object) -> float:
-    """Train a bundle, unless that was done with the very same config, and return the CPU minutes it took."""
-    config = (PROJECT / "bundles" / name / "configs" / "train.json").read_text()
-    asked, done = config + json.dumps(data, default=str), run / "trained.txt"
-    if not done.is_file() or not done.read_text().endswith(asked):
-        minutes = bundle(name, ["train"], run, output_dir=run, overwrite="true", **data)
-        done.write_text(f"{minutes:.2f}\n{asked}")
-    return float(done.read_text().partition("\n")[0])
-
-
 def scored(shale: Path, network: str, fold: int, seed: int) -> dict[str, dict[str, float]]:
     """Return the scores of a network on the image that its training left out: ``once`` and ``eightfold``."""
     name, definition = NETWORKS[network]
@@ -65,14 +38,12 @@ def scored(shale: Path, network: str, fold: int, seed: int) -> dict[str, dict[st
     if definition:
         data["network_def"] = {"spatial_dims": 2, "in_channels": 1, "out_channels": 4, **definition}
     minutes = trained(name, run, seed=seed, **data)
-    scores = {}
+    found = {}
     for way in ("once", "eightfold"):
         configs = ["evaluate"] if way == "once" else ["evaluate", way]
         bundle(name, configs, run, ckpt_dir=run, output_dir=run / way, overwrite="true", **data)
-        report = json.loads((run / way / "scores.json").read_text())["metrics"]
-        scores[way] = {key: value["mean"] for key, value in report.items()}
-        scores[way]["minutes"] = minutes
-    return scores
+        found[way] = {**scores(run / way), "minutes": minutes}
+    return found
 
 
 def seeds_of(network: str) -> tuple[int, ...]:
@@ -80,13 +51,13 @@ def seeds_of(network: str) -> tuple[int, ...]:
     return SEEDS[:1] if network.startswith("MONAI") else SEEDS
 
 
-def row(title: str, scores: list[dict[str, float]]) -> str:
+def row(title: str, found: list[dict[str, float]]) -> str:
     """Return a line of the table: means, and for several runs the standard deviation of the mean IoU over them."""
-    cells = [f"{mean(one[key] for one in scores):.3f}" for key in COLUMNS]
-    if len(scores) > 1:
-        cells[0] += f" ± {stdev(one['mean_iou'] for one in scores):.3f}"
-    areas = " / ".join(f"{100 * mean(one[key] for one in scores):+.1f}" for key in AREAS)
-    return f"| {title} | {' | '.join(cells)} | {areas} | {mean(one['minutes'] for one in scores):.1f} |"
+    cells = [f"{mean(one[key] for one in found):.3f}" for key in COLUMNS]
+    if len(found) > 1:
+        cells[0] += f" ± {stdev(one['mean_iou'] for one in found):.3f}"
+    areas = " / ".join(f"{100 * mean(one[key] for one in found):+.1f}" for key in AREAS)
+    return f"| {title} | {' | '.join(cells)} | {areas} | {mean(one['minutes'] for one in found):.1f} |"
 
 
 def main(shale: Path) -> None:
@@ -106,4 +77,4 @@ def main(shale: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1:] else DATA)
+    main(Path(sys.argv[1]) if sys.argv[1:] else SHALE)
