@@ -1,136 +1,181 @@
-"""What the bundle srgan gains over bicubic interpolation on real scans, with the pixel loss and with both losses.
+"""What the super-resolution bundles gain over bicubic interpolation on real scans, and for how much compute.
 
-Usage: python benchmarks/real_rocks.py [versa] [cement] [bentheimer]
-The images are looked for in ROCKMONAI_TEST_DATA (default ../shared/data); nothing is written there.
+Usage: python benchmarks/real_rocks.py [recipe ...]
+Without names all recipes below are trained, those that were already with the same configs excepted, and judged with the
+pixel loss alone (model_warmup.pt) and at the end (model.pt). The images are looked for in ROCKMONAI_TEST_DATA (default
+../shared/data); nothing is written there.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import resource
-import subprocess
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from rockmonai.volumes import create_volume, open_volume
+import tifffile
+import torch
+from bundle_runs import DATA, PROJECT, bundle, scores, trained
+from monai.bundle import ConfigParser
+from PIL import Image
+from torch.utils.flop_counter import FlopCounterMode
 
-PROJECT = Path(__file__).resolve().parent.parent
-DATA = Path(os.environ.get("ROCKMONAI_TEST_DATA", PROJECT.parent / "shared" / "data"))
 RUNS = PROJECT / "runs" / "real_rocks"
 
 
-def bundle(config: str, **override: object) -> float:
-    """Run a config of srgan with the literal command and return the CPU minutes it took."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    flags = [part for key, value in override.items() for part in (f"--{key.replace('__', '#')}", str(value))]
-    path = str(PROJECT / "bundles" / "srgan" / "configs" / f"{config}.json")
-    subprocess.run([sys.executable, "-m", "monai.bundle", "run", "--config_file", path, *flags], check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
+@dataclass(frozen=True)
+class Recipe:
+    """How a bundle is trained on one scan, and which scans it is judged on."""
+
+    bundle: str
+    scan: str
+    options: dict[str, Any]
+    training: dict[str, Any]
+    overlays: tuple[str, ...] = ()
+    judged: tuple[str, ...] = field(default=())
 
 
-def listed(name: str, **splits: list[dict]) -> str:
-    """Write a data set list and return its path."""
-    RUNS.mkdir(parents=True, exist_ok=True)
-    path = RUNS / f"{name}.json"
-    path.write_text(json.dumps(splits, indent=2))
-    return str(path)
+def pixel(epochs: int, **training: Any) -> dict[str, Any]:
+    """Return the options of a training with the pixel loss alone."""
+    return {"epochs": epochs, "warmup_epochs": epochs, **training}
 
 
-def score(name: str, run: Path, **override: object) -> None:
-    """Evaluate both models of a run and print them beside bicubic."""
-    for model in ("model_warmup.pt", "model.pt"):
-        output = RUNS / f"{name}_{model.removesuffix('.pt')}"
-        bundle("evaluate", ckpt_path=run / model, output_dir=output, overwrite="true", **override)
-        metrics = json.loads((output / "scores.json").read_text())["metrics"]
-        psnr, cubic, ssim = (metrics[key]["mean"] for key in ("psnr", "psnr_bicubic", "ssim"))
-        gain = f"{psnr:.2f} dB, bicubic {cubic:.2f} dB, gain {psnr - cubic:+.2f} dB"
-        print(
-            f"| {name} | {model} | {gain} | SSIM {ssim:.3f}, bicubic {metrics['ssim_bicubic']['mean']:.3f} |",
-            flush=True,
-        )
+def net(width: int, blocks: int) -> dict[str, Any]:
+    """Return the size of an EDSR or SRResNet."""
+    return {"network_def#width": width, "network_def#blocks": blocks}
 
 
-def versa() -> None:
-    """x4 in 2D on a Zeiss Versa sandstone: two slices to learn from, a third one to be judged by."""
+SMALL_VOLUMES = {"spatial_dims": 3, "scale": 2, **net(16, 4), "roi_size": 32}
+RECIPES = {
+    "srgan, versa x4": Recipe(
+        "srgan",
+        "versa",
+        {},
+        {"epochs": 25, "warmup_epochs": 20, "epoch_length": 200, "lr": 0.001},
+        judged=("versa", "bentheimer"),
+    ),
+    "srgan, cement x2 3D": Recipe(
+        "srgan",
+        "cement",
+        SMALL_VOLUMES,
+        {"patch_size": 32, "batch_size": 8, "epochs": 12, "warmup_epochs": 10, "epoch_length": 100, "val_patches": 16}
+        | {"lr": 0.001, "discriminator_def#channels": 8},
+    ),
+    "edsrgan, versa x4, 2 minutes": Recipe(
+        "edsrgan", "versa", {}, pixel(8, epoch_length=115, lr=0.002), judged=("versa", "bentheimer")
+    ),
+    "edsrgan, versa x4, two phases": Recipe("edsrgan", "versa", {}, {"epoch_length": 115, "lr": 0.002}),
+    "edsrgan 64x16, versa x4": Recipe(
+        "edsrgan", "versa", net(64, 16), pixel(8, epoch_length=150, lr=0.0005), judged=("versa", "bentheimer")
+    ),
+    "edsrgan, versa x2": Recipe("edsrgan", "versa", {"scale": 2}, pixel(8, epoch_length=115, lr=0.002, patch_size=64)),
+    "edsrgan, shale x4": Recipe("edsrgan", "shale", {}, pixel(8, epoch_length=115, lr=0.002)),
+    "edsrgan, shale x2": Recipe("edsrgan", "shale", {"scale": 2}, pixel(8, epoch_length=115, lr=0.002, patch_size=64)),
+    "edsrgan, cement x2 3D": Recipe("edsrgan", "cement", {}, pixel(8, epoch_length=60, lr=0.001), ("volume",)),
+    "edsrgan, cement x2 slices": Recipe(
+        "edsrgan", "cement", {"scale": 2}, pixel(8, epoch_length=115, lr=0.002, patch_size=64)
+    ),
+}
+
+
+def versa() -> dict[str, list[dict]]:
+    """A Zeiss Versa sandstone: two slices to learn from, a third one to be judged by."""
     first, second, third = (
         str(DATA / f"sandstone_versa/images/Sandstone_Versa{n}.tif") for n in ("0000", "0200", "0400")
     )
-    dataset = listed(
-        "versa",
-        train=[{"label": first}, {"label": second, "roi": [[0, 768], [0, 996]]}],
-        validation=[{"label": second, "roi": [[768, 1024], [0, 996]]}],
-        test=[{"label": third}],
-    )
-    options = {"epochs": 25, "warmup_epochs": 20, "epoch_length": 200, "lr": 0.001}
-    minutes = bundle("train", dataset_dir=dataset, output_dir=RUNS / "versa", overwrite="true", **options)
-    print(f"versa: {minutes:.1f} CPU minutes of training")
-    score("versa", RUNS / "versa", dataset_dir=dataset)
-
-
-def bentheimer() -> None:
-    """x4 on a published pair of files, with the network trained on the Versa sandstone."""
-    low, high = (str(DATA / f"bentheimer_pair/Project211_sandstone_slice_0801{kind}.png") for kind in ("lr", "hr"))
-    score("bentheimer", RUNS / "versa", dataset_dir=listed("bentheimer", test=[{"image": low, "label": high}]))
-
-
-def cement() -> None:
-    """x2 in 3D on a cement: one half to learn from, the other to be judged by; then the whole volume, written twice."""
-    scan = DATA / "cement_ct" / "cement_128x128x128.tif"
-    learn, judge = [0, 64], [64, 128]
-    parts = {"train": [learn, [0, 96]], "validation": [learn, [96, 128]], "test": [judge, [0, 128]]}
-    dataset = listed(
-        "cement", **{split: [{"label": str(scan), "roi": [z, y, [0, 128]]}] for split, (z, y) in parts.items()}
-    )
-    volume = {"spatial_dims": 3, "scale": 2}
-    small = {"network_def__width": 16, "network_def__blocks": 4}
-    options = {
-        "patch_size": 32,
-        "batch_size": 8,
-        "epochs": 12,
-        "warmup_epochs": 10,
-        "epoch_length": 100,
-        "val_patches": 16,
+    return {
+        "train": [{"label": first}, {"label": second, "roi": [[0, 768], [0, 996]]}],
+        "validation": [{"label": second, "roi": [[768, 1024], [0, 996]]}],
+        "test": [{"label": third}],
     }
-    minutes = bundle(
-        "train",
-        dataset_dir=dataset,
-        output_dir=RUNS / "cement",
-        overwrite="true",
-        lr=0.001,
-        discriminator_def__channels=8,
-        **volume,
-        **small,
-        **options,
+
+
+def bentheimer() -> dict[str, list[dict]]:
+    """A published pair of files, to be judged by."""
+    low, high = (str(DATA / f"bentheimer_pair/Project211_sandstone_slice_0801{kind}.png") for kind in ("lr", "hr"))
+    return {"test": [{"image": low, "label": high}]}
+
+
+def cement() -> dict[str, list[dict]]:
+    """A cement: one half to learn from, the other to be judged by."""
+    scan = str(DATA / "cement_ct" / "cement_128x128x128.tif")
+    learn, judge = [0, 64], [64, 128]
+    parts = {"train": [learn, [0, 80]], "validation": [learn, [80, 128]], "test": [judge, [0, 128]]}
+    return {split: [{"label": scan, "roi": [z, y, [0, 128]]}] for split, (z, y) in parts.items()}
+
+
+def shale() -> dict[str, list[dict]]:
+    """Electron micrographs of a shale without their info bars: four to learn from, a fifth to be judged by."""
+    records: dict[str, list[dict]] = {"train": [], "validation": [], "test": []}
+    for split in ("train", "test"):
+        for path in sorted((DATA / "shale_sem" / split / "images").glob("*.tif")):
+            grey, height = RUNS / f"shale_{split}_{path.name}", tifffile.imread(path).shape[0] - 80
+            Image.open(path).convert("L").crop((0, 0, 1024, height)).save(grey)
+            records[split].append({"label": str(grey)})
+    records["validation"].append(records["train"].pop())
+    return records
+
+
+SCANS = {"versa": versa, "bentheimer": bentheimer, "cement": cement, "shale": shale}
+
+
+def listed(scan: str) -> Path:
+    """Write the list of a scan's splits and return its path."""
+    RUNS.mkdir(parents=True, exist_ok=True)
+    path = RUNS / f"{scan}.json"
+    path.write_text(json.dumps(SCANS[scan](), indent=2))
+    return path
+
+
+def cost(recipe: Recipe) -> str:
+    """Return a network's parameters, and its multiplications for 128² or 32³ coarse voxels."""
+    configs = PROJECT / "bundles" / recipe.bundle / "configs"
+    parser = ConfigParser(
+        ConfigParser.load_config_files([str(configs / f"{name}.json") for name in ("train", *recipe.overlays)])
     )
-    print(f"cement: {minutes:.1f} CPU minutes of training")
-    score("cement", RUNS / "cement", dataset_dir=dataset, roi_size=32, **volume, **small)
-    scan = _with_spacing(scan)
-    for suffix in (".ome.zarr", ".tif"):
-        bundle(
-            "inference",
-            input_file=scan,
-            output_file=RUNS / f"cement{suffix}",
-            ckpt_path=RUNS / "cement" / "model_warmup.pt",
-            output_dir=RUNS,
-            overwrite="true",
-            roi_size=48,
-            **volume,
-            **small,
-        )
+    parser.update(recipe.options)
+    network, dims = parser.get_parsed_content("network_def"), parser["spatial_dims"]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        network(torch.zeros(1, 1, *((128,) * 2 if dims == 2 else (32,) * 3)))
+    weights = sum(weight.numel() for weight in network.parameters())
+    return f"{weights / 1e3:.0f} k | {counter.get_total_flops() / 2e9:.2f} |"
 
 
-def _with_spacing(scan: Path) -> Path:
-    """Return a copy of a scan that says how large its voxels are: 2 µm, an assumption for the original says nothing."""
-    volume, copy = open_volume(scan), RUNS / "cement_2um.tif"
-    with create_volume(copy, volume.shape, volume.dtype, (2.0, 2.0, 2.0), overwrite=True) as written:
-        written[...] = volume.read()
-    return copy
+def main(names: list[str]) -> None:
+    """Train what is missing, and print a row for every model and every scan that it is judged on."""
+    print("| recipe | scan | loss | PSNR | bicubic | gain | SSIM | bicubic | weights | GMAC | CPU minutes |")
+    print("|---" * 11 + "|")
+    for name in names or RECIPES:
+        recipe = RECIPES[name]
+        run = RUNS / name.replace(" ", "_").replace(",", "")
+        training = recipe.options | recipe.training
+        minutes = trained(recipe.bundle, run, recipe.overlays, dataset_dir=listed(recipe.scan), **training)
+        both = recipe.training.get("warmup_epochs") != recipe.training.get("epochs", -1)
+        for loss, model in (
+            {"pixel": "model_warmup", "pixel, adversarial": "model"}.items() if both else {"pixel": "model"}.items()
+        ):
+            for scan in recipe.judged or (recipe.scan,):
+                output = run / f"{scan}_{model}"
+                asked = {"ckpt_path": run / f"{model}.pt", "output_dir": output, "overwrite": "true"}
+                bundle(
+                    recipe.bundle,
+                    ["evaluate", *recipe.overlays],
+                    run,
+                    dataset_dir=listed(scan),
+                    **recipe.options,
+                    **asked,
+                )
+                of = scores(output)
+                gain = of["psnr"] - of["psnr_bicubic"]
+                print(
+                    f"| {name} | {scan} | {loss} | {of['psnr']:.2f} | {of['psnr_bicubic']:.2f} | {gain:+.2f} "
+                    f"| {of['ssim']:.3f} | {of['ssim_bicubic']:.3f} | {cost(recipe)} {minutes:.1f} |",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":
     if not DATA.is_dir():
         sys.exit(f"No real rock images in {DATA}; set ROCKMONAI_TEST_DATA.")
-    for name in sys.argv[1:] or ["versa", "bentheimer", "cement"]:
-        {"versa": versa, "bentheimer": bentheimer, "cement": cement}[name]()
+    main(sys.argv[1:])

@@ -29,7 +29,7 @@ SRRESNET = json.loads((PROJECT / "bundles" / "srgan" / "configs" / "train.json")
 UNGUIDED = {"network_def": SRRESNET, "guide": {"_target_": "Identityd", "keys": "image"}}
 ITSELF = {"network_def#semantic_channels": 1, "guide": {"_target_": "RepeatChanneld", "keys": "image", "repeats": 2}}
 # An iteration of semsr's network takes about twice as long as one of srgan's.
-LONG, SHORT = {"epoch_length": 160}, {"epoch_length": 80}
+LONG, SHORT = {"epoch_length": 120}, {"epoch_length": 60}
 ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what is told to both, what to the training alone
     "srgan, decimated": (UNGUIDED, LONG | {"degradation": "nearest"}),
     "srgan, as scanned": (UNGUIDED, LONG),

@@ -53,6 +53,11 @@ def somewhere(tmp_path, monkeypatch):
             (tmp_path / "shale" / split / key).mkdir()
             for number in (1, 2):
                 tifffile.imwrite(tmp_path / "shale" / split / key / f"{number}.tif", rock(104, 48) % levels)
+    for split in ("train", "valid", "test"):
+        for folder, size in ((f"coal2D_{split}_LR_unknown_X4/0001x4", 24), (f"coal2D_{split}_HR/0001", 96)):
+            path = tmp_path / "DeepRockSR-2D" / "coal2D" / f"{folder}.tif"
+            path.parent.mkdir(parents=True)
+            tifffile.imwrite(path, rock(size, size))
     (tmp_path / "rocks").mkdir()
     for number in range(4):
         tifffile.imwrite(tmp_path / "rocks" / f"rock{number}.tif", rock(64, 64))
@@ -87,12 +92,11 @@ def test_every_command_runs(guide, somewhere):
             assert (somewhere / words[2] / "box_plots.png").exists(), words
             continue
         given = arguments(words)
-        bundle = re.search(r"bundles/(\w+)/", given["config_file"])[1]
-        small = sizes_of(bundle, "train.json" in given["config_file"])
+        first = given["config_file"] if isinstance(given["config_file"], str) else given["config_file"][0]
+        bundle = re.search(r"bundles/(\w+)/", first)[1]
+        small = sizes_of(bundle, "train.json" in first)
         run(logging_file=False, **{**small, **given, "device": "cpu"} | ({"epochs": 2} if "epochs" in given else {}))
-        left = {"train": "models", "evaluate": "evaluation"}.get(
-            given["config_file"].split("/")[-1].removesuffix(".json")
-        )
+        left = {"train": "models", "evaluate": "evaluation"}.get(first.split("/")[-1].removesuffix(".json"))
         promised = given.get("output_file") or given.get("output_dir") or f"bundles/{bundle}/{left}"
         assert (somewhere / promised).exists(), words
 

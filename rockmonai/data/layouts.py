@@ -26,7 +26,8 @@ def find_records(
     """Return the records of one split: a path for every key of ``folders``, and a ``name``.
 
     Layouts, in this order: a ``.json`` list; one image or volume; DeepRock-SR (``<rock>_train_HR`` beside
-    ``<rock>_train_LR_default_X4``); ``<split>/<folder>/*``; for a 3D model, a folder of single slices, which is one
+    ``<rock>_train_LR_default_X4``, here or in a folder for each rock; those of all rocks shuffled only where there are
+    no others); ``<split>/<folder>/*``; for a 3D model, a folder of single slices, which is one
     volume; ``<folder>/*`` or plain images. Where a folder holds no files, its sub-folders of slices are its volumes.
     Where only the label's images exist, the label stands in for the image: training then degrades it. A data set that
     has images to train on, but none to validate on, keeps the last of them from training.
@@ -75,13 +76,19 @@ def _parts(root: Path, folders: Mapping[str, str], optional: Collection[str]) ->
         return {name: partial(read_list, root, name, folders, optional) for name in listed_splits(root)}
     parts: dict[str, Callable[[], Records]] = {}
     for name, words in SPLITS.items() if root.suffix != ".zarr" else ():
-        deeprock = sorted(found for word in words for found in root.glob(f"*_{word}_HR"))
+        deeprock = _deeprock_folders(root, words)
         own = [root / word for word in words if (root / word).is_dir()]
         if deeprock:
             parts[name] = partial(_from_deeprock, deeprock, folders)
         elif own:
             parts[name] = partial(_from_folder, own[0], folders, optional)
     return parts
+
+
+def _deeprock_folders(root: Path, words: Collection[str]) -> list[Path]:
+    """Return the folders of a split's fine scans, here or one level below; shuffled rocks only if they are alone."""
+    found = sorted(path for word in words for depth in ("", "*/") for path in root.glob(f"{depth}*_{word}_HR"))
+    return [path for path in found if not path.name.startswith("shuffled")] or found
 
 
 def _unsplit(dataset_dir: str, folders: Mapping[str, str], spatial_dims: int, optional: Collection[str]) -> Records:

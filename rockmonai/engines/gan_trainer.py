@@ -192,17 +192,17 @@ class GANTrainer(Trainer):
         output = self.state.output
         tensors = {**batchdata, **output}
         with autocast(self.dtype, self.state.device):
-            active = [term for term in self.losses if term.warmup or self.phase != "warmup"]
-            terms = {term.name: term(tensors) for term in active}
+            first = self.state.epoch <= self.warmup_epochs
+            terms = {term.name: term(tensors) for term in self.losses if term.warmup or not first}
             if adversarial:
                 assert self.discriminator is not None and self.adversarial is not None
                 shown = self._shown(output["image"], output["pred"])
                 terms["adversarial"] = fooling_loss(self.discriminator, self.adversarial, shown)
-            loss = torch.stack([term.float() for term in terms.values()]).sum()
+            loss = sum((term.float() for term in terms.values()), torch.zeros((), device=self.state.device))
         if not loss.requires_grad:
             raise UsageError(
-                f"None of the losses ({', '.join(terms)}) compares what the network learns now: give 'losses' a term "
-                "for it."
+                f"None of the losses ({', '.join(terms) or 'of which none counts'}) compares what the network learns now: "
+                "give 'losses' a term for it."
             )
         self.state.losses |= {name: term.item() for name, term in terms.items()}
         output["loss"] = loss

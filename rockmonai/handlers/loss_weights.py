@@ -27,7 +27,7 @@ class _AdaptedWeights(ABC):
 
     What it has measured and set are plain numbers in ``engine.state``, which travel with the checkpoints. Ranks measure
     together, so that all set the same weights. The weights of every iteration are left in ``engine.state.figures``,
-    where :class:`rockmonai.handlers.History`, if it comes later among the handlers, takes them for metrics.csv.
+    where :class:`rockmonai.handlers.History` takes them for metrics.csv.
 
     Args:
         measured: names of the losses that decide.
@@ -60,6 +60,7 @@ class _AdaptedWeights(ABC):
         setattr(engine.state, self.key, {"weights": {}, "earlier": {}, **self._nothing_measured()})
         engine.state_dict_user_keys.append(self.key)
         engine.add_event_handler(Events.EPOCH_STARTED, self._apply)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._show)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._measure)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._set)
 
@@ -86,10 +87,12 @@ class _AdaptedWeights(ABC):
         # A resumed run has read them from its checkpoint.
         _set_weights(engine, getattr(engine.state, self.key)["weights"])
 
-    def _measure(self, engine: GANTrainer) -> None:
-        losses, state = engine.state.losses, getattr(engine.state, self.key)
+    def _show(self, engine: GANTrainer) -> None:
         figures = {f"{name}_weight": weight for name, weight in _weights(engine).items() if name in self.weighed}
         engine.state.figures = getattr(engine.state, "figures", {}) | figures
+
+    def _measure(self, engine: GANTrainer) -> None:
+        losses, state = engine.state.losses, getattr(engine.state, self.key)
         # In the warm-up, and where the generator rests, they are not all there.
         if engine.phase != "adversarial" or not all(name in losses for name in self.measured):
             return

@@ -10,16 +10,14 @@ from rockmonai.errors import UsageError
 
 
 @overload
-def normalised_weights(weights: Mapping[str, float], total: float = 200.0) -> dict[str, float]: ...
+def normalised_weights(weights: Mapping[str, float], total: float) -> dict[str, float]: ...
 @overload
-def normalised_weights(weights: Sequence[float], total: float = 200.0) -> list[float]: ...
-def normalised_weights(
-    weights: Mapping[str, float] | Sequence[float], total: float = 200.0
-) -> dict[str, float] | list[float]:
+def normalised_weights(weights: Sequence[float], total: float) -> list[float]: ...
+def normalised_weights(weights: Mapping[str, float] | Sequence[float], total: float) -> dict[str, float] | list[float]:
     """Return ``weights``, all multiplied by one factor, so that they sum to ``total``.
 
     A weight that is raised then lowers all others, and the learning rate keeps its meaning. Adversarial weights of 10,
-    those of two discriminators of 1 and cycle weights of 100 become 9.009, 0.9009 and 90.09.
+    those of two discriminators of 1 and cycle weights of 100 become 9.009, 0.9009 and 90.09 for a total of 200.
 
     Args:
         weights: from 0, one for each role or term, by name or in order. Of a role with several terms, give each.

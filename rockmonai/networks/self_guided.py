@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import accumulate
 
@@ -58,8 +59,8 @@ class Thresholds(nn.Module):
 
     Args:
         classes: how many.
-        thresholds: greys between them, one fewer, in ascending order, in [-1, 1]; None spreads them evenly, until
-            weights are loaded.
+        thresholds: greys between them, one fewer, in ascending order, in [-1, 1]; None for those of the weights that
+            are loaded.
         spatial_dims: 2 or 3.
         sharpness: how fast one class gives way to the next: at a distance of ``2 / sharpness`` from a threshold the
             nearer one has 88 %.
@@ -68,7 +69,7 @@ class Thresholds(nn.Module):
         ``(B, 1, [Z,] Y, X)`` to ``(B, classes, [Z,] Y, X)``.
 
     Raises:
-        UsageError: another number of thresholds, or not in ascending order.
+        UsageError: another number of thresholds, or not in ascending order; when called without any.
     """
 
     def __init__(
@@ -80,8 +81,8 @@ class Thresholds(nn.Module):
     ) -> None:
         super().__init__()
         if thresholds is None:
-            thresholds = [2 * (k + 1) / classes - 1 for k in range(classes - 1)]
-        if len(thresholds) != classes - 1 or sorted(set(thresholds)) != list(thresholds):
+            thresholds = [math.nan] * (classes - 1)
+        elif len(thresholds) != classes - 1 or sorted(set(thresholds)) != list(thresholds):
             raise UsageError(
                 f"{classes} classes need {classes - 1} thresholds in ascending order, found {list(thresholds)}."
             )
@@ -92,4 +93,9 @@ class Thresholds(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the logits of ``image``."""
+        if not torch.jit.is_scripting() and bool(self.convolution.bias.isnan().any()):
+            raise UsageError(
+                "The thresholds between the classes have no values: give 'thresholds', or let "
+                "rockmonai.data.otsu_thresholds find them in the training data."
+            )
         return self.convolution(image)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,15 +47,19 @@ def write_figures(
         overwrite: replace the figures that are there.
 
     Raises:
-        UsageError: there are not as many labels as evaluations, or two alike.
+        UsageError: there are not as many labels as evaluations, two are alike or stand for another image, or the output
+            is an evaluation.
         DataError: an evaluation is missing or damaged, or judges other images or inputs than the first.
         OutputError: there are figures already, or they cannot be written.
     """
+    if (output / "scores.csv").exists():
+        raise UsageError(f"{output} is an evaluation, not a folder for figures: name one before the evaluations.")
     for name in NAMES:
         refuse_existing(output / f"{name}.png", overwrite)
     evaluations = dict(zip(_labels(folders, labels), map(read_evaluation, folders), strict=True))
     check_same_images(list(evaluations.values()))
     tables, baseline = tables_of(evaluations, metrics), next(iter(evaluations.values())).baseline
+    _check_labels(evaluations, baseline)
     made: dict[str, Figure] = {"box_plots": box_plots(tables, baseline)}
     examples = examples_of(evaluations)
     if examples:
@@ -101,6 +105,12 @@ def _labels(folders: Sequence[Path], labels: Sequence[str]) -> list[str]:
         if len(set(parts)) == len(parts):
             return list(parts)
     raise UsageError("Two evaluations cannot be told apart by their paths: name them with --labels first,second.")
+
+
+def _check_labels(labels: Iterable[str], baseline: str | None) -> None:
+    for taken in ("target", baseline):
+        if taken in labels:
+            raise UsageError(f"A model cannot be called '{taken}', which is another image: name it with --labels.")
 
 
 def _trainings(evaluations: Mapping[str, Evaluation]) -> dict[str, Path]:

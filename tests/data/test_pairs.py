@@ -51,6 +51,17 @@ def test_deeprock_naming(tmp_path):
         pairs(str(tmp_path), "train", scale=4)
 
 
+def test_deeprock_has_a_folder_for_each_rock_and_one_of_all_shuffled(tmp_path):
+    for rock in ("coal2D", "sandstone2D", "shuffled2D"):
+        write(tmp_path / rock / f"{rock}_test_HR" / "0001.tif", (32, 32))
+        write(tmp_path / rock / f"{rock}_test_LR_default_X4" / "0001x4.tif", (8, 8))
+    folders = {"image": "default_X4", "label": "HR"}
+    names = [record["name"] for record in pairs(str(tmp_path), "test", scale=4, folders=folders)]
+    assert names == ["coal2D_0001", "sandstone2D_0001"]
+    (alone,) = pairs(str(tmp_path / "shuffled2D"), "test", scale=4, folders=folders)
+    assert alone["name"] == "shuffled2D_0001"
+
+
 def test_folders_may_be_named_with_a_sample_or_a_path(tmp_path):
     for split in ("training", "testing"):
         write(tmp_path / split / "txm_A" / "TXM007.tif", (8, 8))

@@ -115,6 +115,12 @@ def test_a_term_may_wait_for_the_discriminator():
     assert logged == [{"pixel"}, {"pixel", "late", "adversarial", "discriminator"}]
 
 
+def test_a_first_phase_without_any_loss_is_refused():
+    trainer, *_ = make(pairs_of(1), epochs=2, warmup_epochs=2, losses=[LossTerm("late", nn.MSELoss(), warmup=False)])
+    with pytest.raises(UsageError, match="of which none counts"):
+        trainer.run()
+
+
 def test_generator_rests_between_its_steps():
     trainer, generator, _ = make(pairs_of(4), d_steps=2)
     track = [weights(generator)]

@@ -9,7 +9,7 @@ from rockmonai.losses import normalised_weights
 
 
 def test_published_weights_of_a_cycle_sum_to_two_hundred():
-    found = normalised_weights({"G_A": 10, "G_B": 10, "D_A": 1, "D_B": 1, "C_A": 100, "C_B": 100})
+    found = normalised_weights({"G_A": 10, "G_B": 10, "D_A": 1, "D_B": 1, "C_A": 100, "C_B": 100}, 200)
     expected = {"G_A": 9.0090, "G_B": 9.0090, "D_A": 0.9009, "D_B": 0.9009, "C_A": 90.0901, "C_B": 90.0901}
     assert found == pytest.approx(expected, abs=5e-5)
     assert sum(found.values()) == pytest.approx(200)

@@ -32,6 +32,15 @@ def test_thresholds_that_divide_nothing_are_refused(wrong):
         Thresholds(3, wrong)
 
 
+def test_thresholds_without_values_wait_for_weights():
+    image, network = torch.rand(1, 1, 4, 4), Thresholds(3)
+    with pytest.raises(UsageError, match="have no values: give 'thresholds'"):
+        network(image)
+    known = Thresholds(3, [-0.5, 0.5])
+    network.load_state_dict(known.state_dict())
+    assert torch.equal(network(image), known(image))
+
+
 def test_a_generator_sees_the_image_and_its_classes():
     network = SelfGuided(nn.Identity(), Thresholds(3, [-0.5, 0.5]))
     image = torch.tensor([-1.0, 0.0, 1.0]).view(1, 1, 1, 3)
