@@ -18,6 +18,7 @@ from rockmonai.handlers.progress import Progress
 from rockmonai.handlers.scores import Scores
 from rockmonai.handlers.stacking import Stacking
 from rockmonai.handlers.stop_on_nan import StopOnNaN
+from rockmonai.handlers.tuner import Tuner
 
 __all__ = [
     "BalancedWeights",
@@ -37,6 +38,7 @@ __all__ = [
     "Stacking",
     "StopOnNaN",
     "TargetDiscriminatorLoss",
+    "Tuner",
     "key_metric_of",
     "load_weights",
     "newest_checkpoint",

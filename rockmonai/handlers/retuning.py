@@ -1,0 +1,77 @@
+"""Loss weights and learning rates of a CycleGANTrainer, and how they move where a training is to go on differently."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from rockmonai.engines import CycleGANTrainer
+from rockmonai.losses import normalised_weights
+
+
+def weights_of(engine: CycleGANTrainer) -> dict[str, float]:
+    """Return the weight of every term, and of both games alike as ``adversarial`` and ``discriminator``."""
+    terms = {term.name: term.weight for term in engine.losses}
+    return terms | {"adversarial": engine.adversarial.weight, "discriminator": engine.d_weight}
+
+
+def set_weights(engine: CycleGANTrainer, weights: Mapping[str, float]) -> None:
+    """Give ``engine`` those of ``weights``, named as by :func:`weights_of`, and leave the others."""
+    weights = weights_of(engine) | dict(weights)
+    engine.losses = [replace(term, weight=weights[term.name]) for term in engine.losses]
+    engine.adversarial = replace(engine.adversarial, weight=weights["adversarial"])
+    engine.d_weight = weights["discriminator"]
+
+
+def rates_of(engine: CycleGANTrainer) -> list[list[float]]:
+    """Return the learning rates of the generators' and of the discriminators' optimiser, one of each of its groups."""
+    return [[group["lr"] for group in optimizer.param_groups] for optimizer in (engine.optimizer, engine.d_optimizer)]
+
+
+def set_rates(engine: CycleGANTrainer, rates: Sequence[Sequence[float]]) -> None:
+    """Give the optimisers of ``engine`` learning rates in the order of :func:`rates_of`."""
+    for optimizer, of_groups in zip((engine.optimizer, engine.d_optimizer), rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, of_groups, strict=True):
+            group["lr"] = rate
+
+
+def moved_weights(
+    weights: Mapping[str, float],
+    draw: random.Random,
+    spread: tuple[float, float],
+    raised: Collection[str] = (),
+    gain: float = 1.0,
+) -> dict[str, float]:
+    """Return ``(weight + 0.1) * (1 + u)``, from 0.1 to 100, all multiplied so that they sum to what they did.
+
+    Args:
+        weights: by name.
+        draw: of the ``u``, one for each weight in their order.
+        spread: smallest and largest ``u``.
+        raised: names of weights that are multiplied by ``gain`` after that.
+        gain: this factor.
+    """
+    moved = {name: min(max((weight + 0.1) * (1 + draw.uniform(*spread)), 0.1), 100) for name, weight in weights.items()}
+    wanted = {name: weight * (gain if name in raised else 1) for name, weight in moved.items()}
+    return normalised_weights(wanted, sum(weights.values()))
+
+
+def moved_rates(
+    rates: Sequence[Sequence[float]], first: Sequence[Sequence[float]], accuracy: float, step: int
+) -> list[list[float]]:
+    """Return learning rates, each halfway to what suits the game: the side that wins learns more slowly.
+
+    What suits is the first rate times the square of the discriminators' accuracy for the generators, of what is left
+    of it to 1 for the discriminators, times ``0.99998 ** step``.
+
+    Args:
+        rates: in the order of :func:`rates_of`.
+        first: those that the training began with.
+        accuracy: share of right verdicts of the discriminators.
+        step: iterations trained.
+    """
+    return [
+        [(rate + begun * (share**2 * 0.99998**step)) / 2 for rate, begun in zip(*of_groups, strict=True)]
+        for share, of_groups in zip((accuracy, 1 - accuracy), zip(rates, first, strict=True), strict=True)
+    ]
