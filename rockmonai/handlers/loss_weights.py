@@ -6,7 +6,6 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -15,11 +14,9 @@ from ignite.engine import Events
 
 from rockmonai.engines import GANTrainer
 from rockmonai.errors import UsageError, did_you_mean
+from rockmonai.handlers.retuning import ADVERSARIAL, set_weights, weights_of
 
 logger = logging.getLogger("rockmonai")
-
-ADVERSARIAL = "adversarial"
-"""Name of the adversarial term among the losses of a :class:`rockmonai.engines.GANTrainer`."""
 
 
 class _AdaptedWeights(ABC):
@@ -85,10 +82,10 @@ class _AdaptedWeights(ABC):
 
     def _apply(self, engine: GANTrainer) -> None:
         # A resumed run has read them from its checkpoint.
-        _set_weights(engine, getattr(engine.state, self.key)["weights"])
+        set_weights(engine, getattr(engine.state, self.key)["weights"])
 
     def _show(self, engine: GANTrainer) -> None:
-        figures = {f"{name}_weight": weight for name, weight in _weights(engine).items() if name in self.weighed}
+        figures = {f"{name}_weight": weight for name, weight in weights_of(engine).items() if name in self.weighed}
         engine.state.figures = getattr(engine.state, "figures", {}) | figures
 
     def _measure(self, engine: GANTrainer) -> None:
@@ -105,7 +102,7 @@ class _AdaptedWeights(ABC):
             state["count"] += 1
 
     def _set(self, engine: GANTrainer) -> None:
-        state, now = getattr(engine.state, self.key), _weights(engine)
+        state, now = getattr(engine.state, self.key), weights_of(engine)
         epochs = engine.state.epoch - engine.warmup_epochs
         if engine.phase != "adversarial" or epochs % self.interval or not state["count"]:
             return
@@ -150,7 +147,7 @@ class BalancedWeights(_AdaptedWeights):
 
     def check(self, engine: GANTrainer) -> None:
         """Raise a UsageError if a term is not there, or off."""
-        known = _weights(engine)
+        known = weights_of(engine)
         for name in self.measured:
             if name not in known:
                 raise UsageError(
@@ -243,14 +240,3 @@ def mean_over_ranks(values: Sequence[float]) -> list[float]:
     dist.all_reduce(together)
     means: list[float] = (together / dist.get_world_size()).tolist()
     return means
-
-
-def _weights(engine: GANTrainer) -> dict[str, float]:
-    weights = {term.name: term.weight for term in engine.losses}
-    return weights if engine.adversarial is None else weights | {ADVERSARIAL: engine.adversarial.weight}
-
-
-def _set_weights(engine: GANTrainer, weights: Mapping[str, float]) -> None:
-    engine.losses = [replace(term, weight=weights.get(term.name, term.weight)) for term in engine.losses]
-    if engine.adversarial is not None:
-        engine.adversarial = replace(engine.adversarial, weight=weights.get(ADVERSARIAL, engine.adversarial.weight))

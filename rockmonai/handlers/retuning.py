@@ -1,4 +1,4 @@
-"""Loss weights and learning rates of a CycleGANTrainer, and how they move where a training is to go on differently."""
+"""Loss weights and learning rates of an adversarial training, and how they move where it is to go on differently."""
 
 from __future__ import annotations
 
@@ -6,22 +6,31 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from rockmonai.engines import CycleGANTrainer
+from rockmonai.engines import CycleGANTrainer, GANTrainer
 from rockmonai.losses import normalised_weights
 
-
-def weights_of(engine: CycleGANTrainer) -> dict[str, float]:
-    """Return the weight of every term, and of both games alike as ``adversarial`` and ``discriminator``."""
-    terms = {term.name: term.weight for term in engine.losses}
-    return terms | {"adversarial": engine.adversarial.weight, "discriminator": engine.d_weight}
+ADVERSARIAL = "adversarial"
+"""Name of the generators' side of a game among the weights."""
 
 
-def set_weights(engine: CycleGANTrainer, weights: Mapping[str, float]) -> None:
+def weights_of(engine: GANTrainer | CycleGANTrainer) -> dict[str, float]:
+    """Return the weight of every term, of what fools discriminators and, of two games, ``discriminator``."""
+    weights = {term.name: term.weight for term in engine.losses}
+    if engine.adversarial is not None:
+        weights[ADVERSARIAL] = engine.adversarial.weight
+    if isinstance(engine, CycleGANTrainer):
+        weights["discriminator"] = engine.d_weight
+    return weights
+
+
+def set_weights(engine: GANTrainer | CycleGANTrainer, weights: Mapping[str, float]) -> None:
     """Give ``engine`` those of ``weights``, named as by :func:`weights_of`, and leave the others."""
     weights = weights_of(engine) | dict(weights)
     engine.losses = [replace(term, weight=weights[term.name]) for term in engine.losses]
-    engine.adversarial = replace(engine.adversarial, weight=weights["adversarial"])
-    engine.d_weight = weights["discriminator"]
+    if engine.adversarial is not None:
+        engine.adversarial = replace(engine.adversarial, weight=weights[ADVERSARIAL])
+    if isinstance(engine, CycleGANTrainer):
+        engine.d_weight = weights["discriminator"]
 
 
 def rates_of(engine: CycleGANTrainer) -> list[list[float]]:
