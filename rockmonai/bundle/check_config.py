@@ -10,7 +10,7 @@ from pydoc import locate
 from typing import Any
 
 from monai.bundle import ConfigComponent, ReferenceResolver
-from monai.bundle.utils import ID_SEP_KEY
+from monai.bundle.utils import ID_SEP_KEY, MACRO_KEY
 
 from rockmonai.configs import ENTRY_POINTS, check_keys, keys_of, leaves, read_config
 from rockmonai.errors import UsageError, did_you_mean
@@ -78,6 +78,8 @@ def _components(config: Any, key: str = "") -> Iterator[tuple[str, Mapping[str, 
 
 def _references(config: Any) -> set[str]:
     if isinstance(config, str):
+        if config.startswith(MACRO_KEY):  # a copy of another key's content reads that key
+            return {config.removeprefix(MACRO_KEY).replace(ID_SEP_KEY, "#")}
         return {ref.replace(ID_SEP_KEY, "#") for ref in ReferenceResolver.match_refs_pattern(config)}
     values = config.values() if isinstance(config, Mapping) else config if isinstance(config, (list, tuple)) else ()
     return set().union(*(_references(value) for value in values))

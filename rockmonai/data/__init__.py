@@ -2,6 +2,7 @@
 
 from rockmonai.data.block_dataset import BlockDataset, BlockLoader
 from rockmonai.data.class_counts import class_counts
+from rockmonai.data.domains import domains, image_patch_size
 from rockmonai.data.keyed import keyed_seed, seed_torch
 from rockmonai.data.layouts import find_records
 from rockmonai.data.otsu import multi_otsu, otsu_thresholds
@@ -21,7 +22,9 @@ __all__ = [
     "Scan",
     "UnpairedDataset",
     "class_counts",
+    "domains",
     "find_records",
+    "image_patch_size",
     "keyed_seed",
     "multi_otsu",
     "otsu_thresholds",

@@ -11,7 +11,7 @@ import numpy as np
 
 from rockmonai.data.layouts import find_records
 from rockmonai.data.regions import by_slice, place
-from rockmonai.errors import DataError, UsageError
+from rockmonai.errors import DataError, UsageError, did_you_mean
 from rockmonai.volumes import Volume, check_finite, open_volume
 from rockmonai.volumes.blocks import in_words
 from rockmonai.volumes.colour import Grey, grey_of
@@ -32,6 +32,7 @@ def pairs(
     grey: Grey | Mapping[Hashable, Grey] = "strict",
     info_bar: int = 0,
     fold: int | None = None,
+    nan: str = "refuse",
 ) -> list[dict[str, Any]]:
     """Return the records of one split, each a mapping of key to path, after checking every file.
 
@@ -54,6 +55,7 @@ def pairs(
         fold: number of the image that is left out, counted from 0 through the training, validation and test images: it
             is the validation and the test split, all others train. Nothing may then be selected by the validation
             score, neither a checkpoint nor a learning rate: it is the score of the test. ``None`` for the given splits.
+        nan: ``"refuse"`` voxels that are NaN or infinite, or leave it to a transform to ``"fill"`` them.
 
     Returns:
         Records with the keys of ``folders``, those of the ``masks`` that are there, ``name``, and ``roi``
@@ -63,10 +65,12 @@ def pairs(
         DataError: for the first thing that would spoil a training: no files, a missing partner, sizes or dtypes that do
             not fit, several channels, a region outside its volume or smaller than the patch, NaN voxels, an info bar
             as high as the image, a fold that there is not.
-        UsageError: for a split, a holdout or folders that cannot be.
+        UsageError: for a split, a holdout, folders or a ``nan`` that cannot be.
     """
     folders = {"image": "image", "label": "label"} if folders is None else dict(folders)
     needed = dict.fromkeys(("image", reference))
+    if nan not in ("refuse", "fill"):
+        raise UsageError(f"nan is {nan!r}; use 'refuse' or 'fill'{did_you_mean(nan, ('refuse', 'fill'))}.")
     if not needed.keys() <= folders.keys():
         both = " and ".join(f"'{key}'" for key in needed)
         raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs {both}.")
@@ -87,7 +91,7 @@ def pairs(
             _check_size(record["name"], key, volume, reference, label, scale, spatial_dims)
             _check_grey(record["name"], key, volume, first, (1, 3) if word == "keep" else (1,))
         for way, volume in opened.items():
-            if way not in finite:
+            if nan == "refuse" and way not in finite:
                 check_finite(volume)
             volume.close()
         finite |= opened.keys()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rockmonai.data.splits import SPLITS
+from rockmonai.data.volume_entries import from_volume_entry
 from rockmonai.errors import DataError
 from rockmonai.volumes import stem_of
 
@@ -31,7 +32,8 @@ def read_list(
     """Return the records that ``file`` lists for one split.
 
     The file maps the names of splits to lists of records; a record maps keys to files, relative to the list, and may
-    have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it, if labels are wanted.
+    have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it, if labels are wanted. One with
+    a ``path`` is read as :func:`rockmonai.data.volume_entries.from_volume_entry` says, and is all that is wanted.
 
     Args:
         file: ``{"train": [{"label": "a.tif", "roi": [[0, 64], [0, 128], [0, 128]]}], "test": [...]}``.
@@ -69,6 +71,8 @@ def _record(
 ) -> dict[str, Any]:
     if not isinstance(entry, dict):
         raise DataError(f"{where} is a {type(entry).__name__}; write an object such as {{'label': 'scan.tif'}}.")
+    if "path" in entry:
+        entry = from_volume_entry(entry, parent, [key for key in folders if key not in optional], where)
     files = {}
     for key in folders:
         given = "label" if key == "image" and "label" in folders and key not in entry else key

@@ -12,7 +12,7 @@ Records = list[dict[str, Any]]
 
 SPLITS = {
     "train": ("train", "training"),
-    "validation": ("validation", "val", "valid"),
+    "validation": ("validation", "validate", "val", "valid"),
     "test": ("test", "testing"),
 }
 

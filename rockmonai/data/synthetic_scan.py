@@ -14,17 +14,19 @@ def noisy(grey: Array, rng: np.random.Generator, sigma: float = 0.02) -> Array:
     return (grey + sigma * rng.standard_normal(grey.shape, dtype=np.float32)).clip(0, 1)
 
 
-def degrade(grey: Array, scale: int, rng: np.random.Generator) -> Array:
+def degrade(grey: Array, scale: int, rng: np.random.Generator, blur: float = 0.5, sigma: float = 0.02) -> Array:
     """Return the low-resolution scan of a noise-free image: optical blur, area average, detector noise.
 
     Args:
         grey: image in [0, 1], every side divisible by ``scale``.
         scale: pixels of ``grey`` along one side of a low-resolution pixel.
         rng: the source of the noise.
+        blur: standard deviation of the optical blur in low-resolution pixels.
+        sigma: standard deviation of the noise.
     """
-    blurred = gaussian_filter(grey, 0.5 * scale)
+    blurred = gaussian_filter(grey, blur * scale)
     blocks = blurred.reshape([n for side in grey.shape for n in (side // scale, scale)])
-    return noisy(blocks.mean(axis=tuple(range(1, 2 * grey.ndim, 2))), rng)
+    return noisy(blocks.mean(axis=tuple(range(1, 2 * grey.ndim, 2))), rng, sigma)
 
 
 def xray_microscope(grey: Array, rng: np.random.Generator) -> Array:

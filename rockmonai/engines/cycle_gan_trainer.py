@@ -210,7 +210,7 @@ class CycleGANTrainer(Trainer):
         if pred.shape[2:] != image.shape[2:] and self.compared & {"identity_image", "identity_label"}:
             raise UsageError(
                 f"An identity loss compares an image with what a generator makes of it, but here {[*image.shape[2:]]} "
-                f"becomes {[*pred.shape[2:]]}: leave the identity terms out of 'losses'."
+                f"becomes {[*pred.shape[2:]]}: give the identity terms of 'losses' the weight 0."
             )
         if kickstart:
             pred, fake_image = F.interpolate(image, pred.shape[2:]), F.interpolate(label, fake_image.shape[2:])

@@ -201,8 +201,8 @@ class GANTrainer(Trainer):
             loss = sum((term.float() for term in terms.values()), torch.zeros((), device=self.state.device))
         if not loss.requires_grad:
             raise UsageError(
-                f"None of the losses ({', '.join(terms) or 'of which none counts'}) compares what the network learns now: "
-                "give 'losses' a term for it."
+                f"None of the losses ({', '.join(terms) or 'of which none counts'}) compares what the network learns "
+                "now: give 'losses' a term for it."
             )
         self.state.losses |= {name: term.item() for name, term in terms.items()}
         output["loss"] = loss

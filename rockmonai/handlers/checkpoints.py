@@ -26,7 +26,8 @@ class Checkpoints:
     A checkpoint holds the objects of ``objects``, what the trainer adds (scaler, pool), the counters, the record of the
     run and the best metric so far. ``model.pt`` holds the network's weights at the best validation. A key metric such
     as PSNR cannot judge an adversarial training, which pays with it for sharpness: there ``model.pt`` is the network of
-    the last epoch, as it is where nobody validates. A warm-up leaves its own, ``model_warmup.pt``.
+    the last epoch, as it is where nobody validates. A warm-up leaves its own, ``model_warmup.pt``. Further networks
+    that are wanted afterwards get files of their own, beside ``model.pt`` and of the same moment.
 
     SIGTERM, SIGINT and SIGUSR1 end the run after the iteration in progress, with a checkpoint and exit code 75.
 
@@ -39,6 +40,7 @@ class Checkpoints:
         iterations: also save after every so many iterations; None saves at the end of epochs only.
         keep: checkpoints kept; the oldest is removed once the newest is verified.
         resume: continue from the newest whole checkpoint of ``ckpt_dir``.
+        beside: further networks by the names of their files, such as ``model_reverse.pt``.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Checkpoints:
         iterations: int | None = None,
         keep: int = 2,
         resume: bool = False,
+        beside: Mapping[str, nn.Module] | None = None,
     ) -> None:
         self.folder = Path(ckpt_dir)
         self.network = network
@@ -60,6 +63,7 @@ class Checkpoints:
         self.iterations = iterations
         self.keep = keep
         self.resume = resume
+        self.beside = dict(beside or {})
         self.signals = StopSignals()
 
     def attach(self, engine: Workflow) -> None:
@@ -134,7 +138,12 @@ class Checkpoints:
         name = "model_warmup.pt" if phase == "warmup" else "model.pt"
         last = phase == "adversarial" or self.validator is None
         if engine.state.rank == 0 and (last or self._is_best(engine, name)):
-            write_checkpoint(self.network.state_dict(), self.folder / name)
+            self._write_model(name)
+
+    def _write_model(self, name: str) -> None:
+        write_checkpoint(self.network.state_dict(), self.folder / name)
+        for another, network in self.beside.items() if name == "model.pt" else ():
+            write_checkpoint(network.state_dict(), self.folder / another)
 
     def _is_best(self, engine: Workflow, name: str) -> bool:
         """Tell whether the validation of this epoch, if there was one, beat all others of this phase."""
@@ -150,7 +159,7 @@ class Checkpoints:
     def _finish(self, engine: Workflow) -> None:
         self.signals.restore()
         if engine.state.rank == 0 and not (self.folder / "model.pt").is_file():
-            write_checkpoint(self.network.state_dict(), self.folder / "model.pt")
+            self._write_model("model.pt")
         if engine.state.rank == 0:
             logger.info("the network is in %s", self.folder / "model.pt")
 

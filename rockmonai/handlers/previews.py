@@ -20,6 +20,8 @@ ERROR_GAIN = 4
 class Previews:
     """Saves one PNG a validation: a row for each of the first images, the middle slice of a volume.
 
+    Where there is no label, a row shows how the prediction differs from the input instead of target and error.
+
     Args:
         output_dir: the pictures go to its folder ``previews``.
         rows: number of images shown.
@@ -43,6 +45,7 @@ class Previews:
         self.input = shown
         self.palette = None if colours is None else palette_of(colours)
         self.shown: list[np.ndarray] = []
+        self.unpaired = False
 
     def attach(self, engine: Workflow) -> None:
         """Follow ``engine``, an evaluator with decollated outputs ``image``, ``pred`` and ``label``."""
@@ -59,29 +62,35 @@ class Previews:
         made = zip(engine.state.batch, engine.state.output, strict=True)
         items = [{**record, **output} for record, output in made][: self.rows - len(self.shown)]
         self.shown += [preview_row(item, self.input, self.palette) for item in items]
+        self.unpaired |= any(item["label"] is None for item in items)
 
     def _save(self, engine: Workflow) -> None:
         if self.shown:
             self.folder.mkdir(parents=True, exist_ok=True)
             error = f"error x{ERROR_GAIN}" if self.palette is None else "error"
-            sheet = contact_sheet(self.shown, ["input", "prediction", "target", error])
+            against = [f"change x{ERROR_GAIN}"] if self.unpaired else ["target", error]
+            sheet = contact_sheet(self.shown, ["input", "prediction", *against])
             with atomic_write(self.folder / f"{self.prefix}_{engine.state.epoch:03d}.png") as path:
                 sheet.save(path, format="PNG")
 
 
 def preview_row(item: Mapping[str, Tensor], shown: str = "image", palette: np.ndarray | None = None) -> np.ndarray:
-    """Return ``item`` as one strip, uint8: input (``shown``) | pred | label | error.
+    """Return ``item`` as one strip, uint8: input (``shown``) | pred | label | error, or without label | change.
 
     Args:
-        item: ``pred`` and ``label``, greys in [-1, 1] or numbers of classes, and the input's greys in [-1, 1].
+        item: ``pred`` and ``label``, greys in [-1, 1] or numbers of classes, and the input's greys in [-1, 1]. The
+            label may be None where there are no classes.
         shown: key of the input.
         palette: colours of the classes, (3, N); None for greys.
 
     Returns:
-        Greys, (H, 4 W), or colours, (H, 4 W, 3).
+        Greys, (H, 4 W) or (H, 3 W), or colours, (H, 4 W, 3).
     """
-    image, pred, label = (middle_slice(item[key]) for key in (shown, "pred", "label"))
-    image = torch.nn.functional.interpolate(image[None, None], size=label.shape)[0, 0]
+    image, pred = (middle_slice(item[key]) for key in (shown, "pred"))
+    image = torch.nn.functional.interpolate(image[None, None], size=pred.shape)[0, 0]
+    if item["label"] is None:
+        return _as_greys(torch.cat([image, pred, ERROR_GAIN * (pred - image).abs() - 1], dim=1))
+    label = middle_slice(item["label"])
     if palette is not None:
         maps = [paint(plane.numpy().astype(np.uint8)[None], palette) for plane in (pred, label)]
         strip = [_as_greys(image)[None].repeat(3, 0), *maps, _as_greys((pred == label) * 2.0 - 1)[None].repeat(3, 0)]

@@ -5,6 +5,7 @@ from rockmonai.metrics.area import AreaFractionError, area_fraction_error
 from rockmonai.metrics.boundary import BoundaryF, boundary_f
 from rockmonai.metrics.confusion import confusion_matrix
 from rockmonai.metrics.consistency import (
+    Consistency,
     ContrastCorrelation,
     DownsamplingError,
     contrast_correlation,
@@ -34,6 +35,7 @@ __all__ = [
     "SSIM",
     "AreaFractionError",
     "BoundaryF",
+    "Consistency",
     "ContrastCorrelation",
     "DownsamplingError",
     "EdgeWidth",

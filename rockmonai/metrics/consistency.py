@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F
 
 from rockmonai.errors import DataError
 from rockmonai.metrics.per_image import PerImageMetric
+
+# The variance that rounding leaves in an image of one grey in [-1, 1].
+_NOTHING = 1e-14
 
 
 def downsampling_error(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -63,6 +68,40 @@ def _on_the_coarser_grid(pred: torch.Tensor, image: torch.Tensor) -> tuple[torch
     size = [min(pair) for pair in sides]
     fine, coarse = (F.interpolate(values.double(), size, mode="area").flatten(1) for values in (pred, image))
     return fine, coarse
+
+
+class Consistency:
+    """Both of these numbers for a volume that is seen piece by piece, whose pieces count as one image."""
+
+    def __init__(self) -> None:
+        self._sums = torch.zeros(6, dtype=torch.float64)
+
+    def add(self, pred: torch.Tensor, image: torch.Tensor) -> None:
+        """Take a piece of the prediction, (B, C, [Z,] Y, X), and what it was made of (see the functions above).
+
+        Raises:
+            DataError: as for :func:`downsampling_error`.
+        """
+        p, i = (values.flatten() for values in _on_the_coarser_grid(pred, image))
+        self._sums += torch.stack([torch.ones_like(p).sum(), p.sum(), i.sum(), p @ p, i @ i, p @ i]).cpu()
+
+    def merge(self, other: Consistency) -> None:
+        """Take all pieces that another one has seen."""
+        self._sums += other._sums
+
+    @property
+    def error(self) -> float:
+        """The :func:`downsampling_error` of all that was seen; NaN where the image has one grey only."""
+        n, _, i, pp, ii, pi = self._sums.tolist()
+        variance = ii / n - (i / n) ** 2
+        return math.sqrt(max(pp - 2 * pi + ii, 0) / n / variance) if variance > _NOTHING else math.nan
+
+    @property
+    def correlation(self) -> float:
+        """The :func:`contrast_correlation` of all that was seen; NaN where either has one grey only."""
+        n, p, i, pp, ii, pi = self._sums.tolist()
+        variances = pp / n - (p / n) ** 2, ii / n - (i / n) ** 2
+        return (pi / n - p * i / n**2) / math.sqrt(math.prod(variances)) if min(variances) > _NOTHING else math.nan
 
 
 class DownsamplingError(PerImageMetric):

@@ -1,5 +1,6 @@
 """Generators and discriminators, one architecture a file; all take ``spatial_dims``."""
 
+from rockmonai.networks.cycle_error import CycleError
 from rockmonai.networks.discriminators import PatchDiscriminator, PixelDiscriminator
 from rockmonai.networks.edsr import EDSR
 from rockmonai.networks.filters import GammaFilter, LinearFilter
@@ -19,6 +20,7 @@ from rockmonai.networks.vgg_discriminator import VGGDiscriminator
 
 __all__ = [
     "EDSR",
+    "CycleError",
     "GammaFilter",
     "LinearFilter",
     "PatchDiscriminator",

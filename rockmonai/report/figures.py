@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,9 +107,9 @@ def _labels(folders: Sequence[Path], labels: Sequence[str]) -> list[str]:
     raise UsageError("Two evaluations cannot be told apart by their paths: name them with --labels first,second.")
 
 
-def _check_labels(labels: Iterable[str], baseline: str | None) -> None:
+def _check_labels(labels: Collection[str], baseline: str | None) -> None:
     for taken in ("target", baseline):
-        if taken in labels:
+        if taken is not None and taken in labels:
             raise UsageError(f"A model cannot be called '{taken}', which is another image: name it with --labels.")
 
 

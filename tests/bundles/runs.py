@@ -25,17 +25,19 @@ def config_of(bundle: str, *names: str) -> dict:
 
 
 def tiny_network(bundle: str = "srgan", overlay: str | None = None, **override) -> dict:
-    """Return the overrides that make a bundle's network small, on the CPU, and its scale 2 if it has one."""
+    """Return the overrides that make a bundle's network small, on the CPU, its scale 2 if it has one, 3D ones 2D."""
     config = config_of(bundle, "inference", *([overlay] if overlay else []))
     scale = {"scale": 2} if config.get("scale", 1) > 1 else {}
-    return {"device": "cpu", **scale, **_small(config, "network_def")} | override
+    flat = {"spatial_dims": 2} if config_of(bundle, "inference")["spatial_dims"] == 3 else {}
+    return {"device": "cpu", **flat, **scale, **_small(config, "network_def")} | override
 
 
 def tiny(bundle: str = "srgan", overlay: str | None = None) -> dict:
     """Return the overrides that make a bundle's training as small as it goes."""
     config = config_of(bundle, "train", *([overlay] if overlay else []))
     short = {key: value for key, value in SHORT.items() if key in config}
-    return {**short, **tiny_network(bundle, overlay), **_small(config, "discriminator_def")}
+    others = _small(config, "discriminator_def") | _small(config, "reverse_network_def")
+    return {**short, **tiny_network(bundle, overlay), **others}
 
 
 def tiny_evaluation(bundle: str, overlay: str | None = None) -> dict:

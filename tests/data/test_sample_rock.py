@@ -74,6 +74,15 @@ def test_every_modality_has_the_same_names_and_the_size_of_the_label(
                 assert tuple(n * factor for n in pixels.shape) == label.shape
 
 
+def test_a_fast_scan_is_noisier_and_nothing_else_changes(tmp_path: Path) -> None:
+    slow, fast = (contents(module.sample_rock(2, 1, directory=str(tmp_path), fast=fast)) for fast in (False, True))
+    assert {name for name in slow if slow[name] != fast[name]} == {name for name in slow if "/image/" in name}
+    # Neighbours of one phase differ by their noise, normally distributed with sqrt(2) sigma, whose median is known.
+    kind = f"sample_rock-v{module._VERSION}-2d-x1-fast-seed0"
+    image = tifffile.imread(tmp_path / kind / "train" / "image" / "rock_000.tif") / 255
+    assert np.median(np.abs(np.diff(image))) / 0.6745 / 2**0.5 == pytest.approx(0.1, rel=0.1)
+
+
 def test_the_default_sizes_are_divisible_by_the_usual_scales(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert all(size % scale == 0 for _, size in module._SPLITS[2].values() for scale in (2, 3, 4, 8))

@@ -22,6 +22,16 @@ def test_a_row_shows_input_prediction_target_and_error_in_grey_levels():
     assert [int(strip[0, column]) for column in (0, 4, 8, 12)] == [0, 159, 128, 128]
 
 
+def test_without_a_label_a_row_shows_what_the_prediction_changes(tmp_path):
+    previews = Previews(str(tmp_path))
+    item = {"image": torch.full((1, 2, 20), -0.5), "pred": torch.full((1, 4, 40), -0.25), "label": None}
+    previews._collect(SimpleNamespace(state=SimpleNamespace(batch=[{}], output=[item])))
+    previews._save(SimpleNamespace(state=SimpleNamespace(epoch=1)))
+    sheet = np.asarray(Image.open(tmp_path / "previews" / "epoch_001.png"))
+    # (x + 1) * 127.5, rounded; a change of 0.25 is shown as 4 * 0.25 - 1 = 0.
+    assert sheet.shape == (18, 120) and [int(sheet[-1, column]) for column in (0, 40, 80)] == [64, 96, 128]
+
+
 def test_a_volume_shows_its_middle_slice():
     volume = torch.linspace(-1, 1, 5)[None, :, None, None].expand(1, 5, 3, 3)
     strip = preview_row({"image": volume, "pred": volume, "label": volume})

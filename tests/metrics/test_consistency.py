@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from rockmonai.errors import DataError
-from rockmonai.metrics import ContrastCorrelation, DownsamplingError, contrast_correlation, downsampling_error
+from rockmonai.metrics import (
+    Consistency,
+    ContrastCorrelation,
+    DownsamplingError,
+    contrast_correlation,
+    downsampling_error,
+)
 
 
 def noise(*shape: int) -> torch.Tensor:
@@ -60,6 +66,24 @@ def test_another_rock_of_the_same_greys_is_unrelated():
     pred, image = noise(1, 1, 100, 100), noise(1, 1, 1, 100, 100)[0]
     assert downsampling_error(pred, image).item() == pytest.approx(2**0.5, abs=0.03)
     assert abs(contrast_correlation(pred, image).item()) < 2 / 100
+
+
+def test_pieces_of_a_volume_count_as_one_image():
+    image = noise(1, 1, 8, 6, 4)
+    pred = -3 * repeated(image, 2) + 1
+    pred[..., :4] += 2
+    whole, parts = Consistency(), [Consistency(), Consistency()]
+    for part, fine, coarse in zip(parts, pred.split(6, 2), image.split(3, 2), strict=False):
+        part.add(fine, coarse)
+    parts[0].add(pred[:, :, 12:], image[:, :, 6:])
+    for part in parts:
+        whole.merge(part)
+    small = torch.nn.functional.avg_pool3d(pred, 2).double()
+    expected = np.corrcoef(small.flatten(), image.flatten())[0, 1]
+    assert whole.correlation == pytest.approx(expected, abs=1e-6)
+    assert whole.error == pytest.approx(
+        float((small - image).square().mean().sqrt() / image.std(correction=0)), rel=1e-5
+    )
 
 
 def test_one_grey_has_no_contrast():

@@ -1,0 +1,180 @@
+"""What the unpaired bundle promises: lists of HDF5 volumes, guards beside every result, no border, a true resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+import tifffile
+import torch
+from monai.bundle import ConfigParser
+
+from rockmonai.handlers import read_checkpoint, write_checkpoint
+from rockmonai.volumes import open_volume
+from tests.bundles.runs import config_of, predict, tiny_network, train, workflow, write_model
+
+BUNDLE = "cyclegan3d"
+VOLUME = {"spatial_dims": 3, "patch_size": 16}
+
+
+def write_standardised(path, shape=(32, 20, 24), seed=0):
+    """Write a smooth float volume of mean 0 and standard deviation 1 into the data set that published lists mean."""
+    values = np.random.default_rng(seed).standard_normal(shape).cumsum(0).cumsum(1)
+    with h5py.File(path, "w") as file:
+        file["data"] = ((values - values.mean()) / values.std()).astype(np.float32)
+    return path
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    """Two lists in the published form, of a fast scan and of a slow one."""
+    folder = tmp_path_factory.mktemp("lists")
+    for seed, name in enumerate(("fast", "slow")):
+        write_standardised(folder / f"{name}.h5", seed=seed)
+        entries = {"train": [{"path": f"{name}.h5", "ROI0": [2, -1]}], "validate": [{"path": f"{name}.h5"}]}
+        (folder / f"{name}.json").write_text(json.dumps(entries))
+    return folder
+
+
+def train_on(lists, output, **override):
+    scans = {"label_dir": str(lists / "slow.json"), "grey_range": [-3, 3], **VOLUME}
+    return train(BUNDLE, lists / "fast.json", output, **scans, **override)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(lists, tmp_path_factory):
+    run = tmp_path_factory.mktemp("run")
+    train_on(lists, run, train__trainer__pool_size=2, kickstart=0.5)
+    return run
+
+
+def test_published_lists_train(lists, uninterrupted):
+    content = read_checkpoint(uninterrupted / "checkpoint_00000006.pt")
+    for name, key in (("model.pt", "network"), ("model_reverse.pt", "reverse_network")):
+        weights = read_checkpoint(uninterrupted / name)
+        assert all(torch.equal(weights[layer], values) for layer, values in content[key].items())
+
+
+def test_a_resumed_training_is_the_same_in_all_its_networks(lists, uninterrupted, tmp_path):
+    run = shutil.copytree(uninterrupted, tmp_path / "run")
+    for late in [*run.glob("model*"), *run.glob("checkpoint_00000006*")]:
+        late.unlink()
+    train_on(lists, run, train__trainer__pool_size=2, kickstart=0.5, resume=True)
+    ends, expected = (read_checkpoint(folder / "checkpoint_00000006.pt") for folder in (run, uninterrupted))
+    for key in ("network", "reverse_network", "discriminators"):
+        assert all(torch.equal(ends[key][layer], values) for layer, values in expected[key].items()), key
+    assert (run / "metrics.csv").read_text() == (uninterrupted / "metrics.csv").read_text()
+    assert (run / "model_reverse.pt").is_file()
+
+
+def test_twice_as_fine_labels_train_without_identity_losses(tmp_path):
+    for split in ("train", "validation"):
+        for key, side in (("image", 24), ("label", 48)):
+            (tmp_path / split / key).mkdir(parents=True)
+            for number in range(2):
+                grey = np.random.default_rng(number).integers(0, 256, (side, side), dtype=np.uint8)
+                tifffile.imwrite(tmp_path / split / key / f"{number}.tif", grey)
+    train(BUNDLE, tmp_path, tmp_path / "run", scale=2, identity_weight=0.0, patch_size=32, epochs=1)
+    assert (tmp_path / "run" / "model.pt").is_file()
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_whole_volume_is_predicted_as_in_one_pass(tmp_path, scale):
+    """From HDF5 to HDF5, in blocks, up to the faces: nothing is left 0 and no block shows."""
+    scan = write_standardised(tmp_path / "scan.h5")
+    network = write_model(tmp_path, BUNDLE, spatial_dims=3, scale=scale)
+    override = {"spatial_dims": 3, "scale": scale, "grey_range": [-3, 3], "block_size": 8}
+    predict(scan, tmp_path / "clean.h5", tmp_path, bundle=BUNDLE, **override)
+    with torch.no_grad():
+        expected = 3 * network(torch.from_numpy(open_volume(scan).read())[None] / 3)[0]
+    clean = open_volume(tmp_path / "clean.h5")
+    assert clean.dtype == np.float32
+    torch.testing.assert_close(torch.from_numpy(clean.read()), expected, atol=1e-4, rtol=0)
+
+
+class Weighted(torch.nn.Conv2d):
+    """Multiplies greys by a number."""
+
+    def __init__(self):
+        super().__init__(1, 1, 1)
+
+
+WEIGHTED = {"_target_": "tests.bundles.test_cyclegan3d.Weighted"}
+
+
+@pytest.mark.parametrize(("factor", "contrast", "blocks"), [(-0.5, "inverted", 4), (0.5, "kept", 0), (0, "unknown", 0)])
+def test_guards_tell_an_inverted_contrast(tmp_path, factor, contrast, blocks):
+    image = np.random.default_rng(0).integers(60, 201, (32, 32), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "scan.tif", image)
+    weights = {"weight": torch.full((1, 1, 1, 1), float(factor)), "bias": torch.zeros(1)}
+    write_checkpoint(weights, tmp_path / "model.pt")
+    override = {"network_def": WEIGHTED, "spatial_dims": 2, "device": "cpu", "block_size": 16}
+    predict(tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, bundle=BUNDLE, **override)
+    report = json.loads((tmp_path / "clean.tif.guards.json").read_text())
+    assert (report["contrast"], report["inverted_blocks"], report["blocks"]) == (contrast, blocks, 4)
+
+    scan, clean = (values.astype(float) for values in (image, tifffile.imread(tmp_path / "clean.tif")))
+    assert report["downsampling_error"] == pytest.approx(((clean - scan) ** 2).mean() ** 0.5 / scan.std(), abs=1e-5)
+    if factor:
+        assert report["contrast_correlation"] == pytest.approx(np.corrcoef(scan.ravel(), clean.ravel())[0, 1], abs=1e-5)
+    else:
+        assert report["contrast_correlation"] is None
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_the_cycle_map_is_how_far_there_and_back_leads_from_the_scan(tmp_path, scale):
+    scan = write_standardised(tmp_path / "scan.h5", (24, 24, 24))
+    sizes = {"spatial_dims": 3, "scale": scale}
+    network = write_model(tmp_path, BUNDLE, **sizes)
+    parser = ConfigParser(config_of(BUNDLE, "inference", "cycle"))
+    parser.update(sizes | {"reverse_network_def#width": 4})
+    reverse = parser.get_parsed_content("reverse_network_def").eval()
+    torch.manual_seed(0)
+    for values in reverse.state_dict().values():
+        values.normal_(0, 0.1)
+    write_checkpoint(reverse.state_dict(), tmp_path / "model_reverse.pt")
+    override = {**sizes, "grey_range": [-3, 3], "block_size": 16, "reverse_network_def__width": 4}
+    predict(scan, tmp_path / "map.h5", tmp_path, ["inference", "cycle"], BUNDLE, **override)
+    with torch.no_grad():
+        image = torch.from_numpy(open_volume(scan).read())[None] / 3
+        expected = 3 * (reverse(network(image)) - image).abs()[0]
+    found = torch.from_numpy(open_volume(tmp_path / "map.h5").read()) + 3  # black is no difference
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("names", [("paper",), ()], ids=["paper", "default"])
+def test_the_way_back_is_the_same_network_everywhere(names):
+    trained, applied = (config_of(BUNDLE, *first, *names) for first in (["train"], ["inference", "cycle"]))
+    assert trained["reverse_network_def"] == applied["reverse_network_def"]
+    there, back = trained["network_def"], dict(applied["reverse_network_def"])
+    assert back.pop("coarser") and there == back
+
+
+def test_the_published_weights_sum_to_200():
+    """Weights of 10, 1 and 100, as published; its discriminators pay the sum of their errors, not the mean."""
+    parser = ConfigParser(config_of(BUNDLE, "train", "paper"))
+    keys = ("adversarial_weight", "d_weight", "cycle_weight")
+    weights = [parser.get_parsed_content(key) for key in keys]
+    assert weights == pytest.approx([9.00901, 2 * 0.900901, 90.0901], rel=1e-5)
+
+
+def test_noise_and_sharpness_of_the_phases_are_an_overlay(tmp_path):
+    for key in ("image", "label", "semantic"):
+        (tmp_path / "test" / key).mkdir(parents=True)
+    classes = np.zeros((48, 48), np.uint8)
+    classes[:, 24:] = 1
+    noise = np.random.default_rng(0).normal(0, 10, classes.shape)
+    greys = {"image": 60 + 120 * classes + noise, "label": 60 + 120 * classes, "semantic": classes}
+    for key, values in greys.items():
+        tifffile.imwrite(tmp_path / "test" / key / "rock.tif", values.astype(np.uint8))
+    write_model(tmp_path, BUNDLE)
+    files = {"dataset_dir": str(tmp_path), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "scores")}
+    workflow(BUNDLE, ["evaluate", "phases"], "infer", **tiny_network(BUNDLE), **files).run()
+    metrics = json.loads((tmp_path / "scores" / "scores.json").read_text())["metrics"]
+    assert metrics["noise_label"]["mean"] == pytest.approx(0, abs=1e-6)
+    inside = greys["image"].astype(np.uint8)[:, 26:] / 127.5
+    assert metrics["noise_input"]["mean"] == pytest.approx(inside.std(), rel=1e-4)
+    assert metrics["edge_width_label"]["mean"] > 0
