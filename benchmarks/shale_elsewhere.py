@@ -25,13 +25,13 @@ from rockmonai.volumes import list_scans
 FOLDS = 4
 DUVERNAY = DATA / "duvernay_sem"
 WEIGHTS = RUNS / "shale_unet" / f"fold{TEST}_seed{SEEDS[0]}" / "model.pt"
-# Pixels of unknown size are taken as they are; three classes count as one.
+# Pixels of unknown size are taken as they are; three classes count as one; windows may be all mineral.
 FOLDERS = {"pixel_size": "null", "folders": "{'image': 'images', 'label': 'labels'}"}
 MERGED = (
     "[{'_target_': 'AsDiscreted', 'keys': 'pred', 'argmax': True}, "
     "{'_target_': 'MapLabelValued', 'keys': 'pred', 'orig_labels': [2, 3], 'target_labels': [1, 1]}]"
 )
-SHORT = {"epochs": 4, "epoch_length": 50, "lr": 0.0005, "val_interval": 4}
+SHORT = {"mixed#fraction": 0.0, "epochs": 4, "epoch_length": 50, "lr": 0.0005, "val_interval": 4}
 
 
 def data_set(duvernay: Path) -> tuple[Path, list[dict[str, str]]]:
