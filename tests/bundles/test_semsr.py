@@ -74,9 +74,11 @@ def guided(overlay):
 
 def write_guided(folder, overlay):
     """Write the model.pt of an overlay's tiny network, whose images have contrast, and return the network."""
-    network = write_model(folder, BUNDLE, **guided(overlay))
+    thresholds = [-0.4, 0.1, 0.6]
+    known = {"network_def#segmentation#thresholds": thresholds} if overlay == "self_guided" else {}
+    network = write_model(folder, BUNDLE, **guided(overlay), **known)
     if overlay == "self_guided":
-        network.segmentation.load_state_dict(Thresholds(4, [-0.4, 0.1, 0.6]).state_dict())
+        network.segmentation.load_state_dict(Thresholds(4, thresholds).state_dict())
     for values in getattr(network, "generator", network).tail.parameters():
         values.data *= 4
     write_checkpoint(network.state_dict(), folder / "model.pt")
