@@ -38,7 +38,7 @@ def evaluated(request, tmp_path_factory):
 
 def test_leaves_the_folders_of_the_original(evaluated):
     _, _, results = evaluated
-    folders = [path.name for path in results.iterdir() if path.is_dir() and path.name != "previews"]
+    folders = [path.name for path in results.iterdir() if path.is_dir() and path.name not in ("previews", "examples")]
     assert sorted(folders) == FOLDERS
     for name in FOLDERS:
         assert sorted(path.name for path in (results / name).iterdir()) == [f"{n:03d}.png" for n in range(5)]
