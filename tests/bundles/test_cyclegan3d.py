@@ -14,7 +14,7 @@ from monai.bundle import ConfigParser
 
 from rockmonai.handlers import read_checkpoint, write_checkpoint
 from rockmonai.volumes import open_volume
-from tests.bundles.runs import config_of, predict, tiny_network, train, workflow, write_model
+from tests.bundles.runs import config_of, predict, tiny_network, train, workflow, write_model, write_small_set
 
 BUNDLE = "cyclegan3d"
 VOLUME = {"spatial_dims": 3, "patch_size": 16}
@@ -178,3 +178,9 @@ def test_noise_and_sharpness_of_the_phases_are_an_overlay(tmp_path):
     inside = greys["image"].astype(np.uint8)[:, 26:] / 127.5
     assert metrics["noise_input"]["mean"] == pytest.approx(inside.std(), rel=1e-4)
     assert metrics["edge_width_label"]["mean"] > 0
+
+
+@pytest.mark.parametrize("tuner", [False, True])
+def test_the_tuner_watches_only_where_it_is_asked_for(tuner, tmp_path):
+    flow = train(BUNDLE, write_small_set(tmp_path / "set", BUNDLE), tmp_path / "run", tuner=tuner)
+    assert ("tuner" in vars(flow.parser.get_parsed_content("train#trainer").state)) is tuner
