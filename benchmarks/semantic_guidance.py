@@ -2,10 +2,11 @@
 
 Usage: python benchmarks/semantic_guidance.py [rock] [versa]
 The networks of srgan and semsr learn from the same pairs, in about the same CPU time: from decimated images, and from
-images degraded as scans are, with a map of the high-resolution image, with a map made of the low-resolution one by
-thresholds, and with none. All are judged on images degraded as scans are, the first one on decimated ones as well. The
-rocks are the sample rock, and three slices of a sandstone, of which the last is the test; it is looked for in
-ROCKMONAI_TEST_DATA (default ../shared/data). Trainings run two at a time, a thread each, once.
+images degraded as scans are, with a map of the high-resolution image, thinned out as semsr does or with all its detail,
+with a map made of the low-resolution image by thresholds, and with none. All are judged on images degraded as scans
+are, the first one on decimated ones as well. The rocks are the sample rock, and three slices of a sandstone, of which
+the last is the test; it is looked for in ROCKMONAI_TEST_DATA (default ../shared/data). Trainings run two at a time, a
+thread each, once.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ ARMS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {  # what is told to bo
     "semsr, guided by the scan itself": (ITSELF, SHORT),
     "semsr, map of the scan": ({"overlays": ["self_guided"]}, SHORT | {"overlays": ["otsu"]}),
     "semsr, map of the label": ({}, SHORT),
+    "semsr, all detail of that map": ({"network_def#semantic_channels": 64, "guide#detail": True}, SHORT),
 }
-CONTROLS = ("semsr, guided by the scan itself", "semsr, map of the scan")
+CONTROLS = ("semsr, guided by the scan itself", "semsr, map of the scan", "semsr, all detail of that map")
 
 
 def versa() -> dict[str, Any]:

@@ -41,28 +41,63 @@ def class_channels(semantic: torch.Tensor, classes: int, grey: bool = False) -> 
     return 2 * (semantic == numbers).float() - 1
 
 
+def gathered(fine: torch.Tensor, shape: Sequence[int]) -> torch.Tensor:
+    """Return a finer map on a coarser grid, with a channel for each of the fine voxels that make a coarse one.
+
+    The inverse of a sub-pixel shuffle (Shi et al., https://arxiv.org/abs/1609.05158): nothing is lost.
+
+    Args:
+        fine: (C, *spatial).
+        shape: coarse voxels along each axis; the fine ones are a whole number of times as many.
+
+    Returns:
+        (C * factor ** n, *shape) for ``n`` axes.
+
+    Raises:
+        DataError: they are not.
+    """
+    if any(side % coarse for side, coarse in zip(fine.shape[1:], shape, strict=True)):
+        raise DataError(
+            f"A map of {tuple(fine.shape[1:])} voxels cannot be gathered on a grid of {tuple(shape)}: it must be a "
+            "whole number of times finer."
+        )
+    axes = len(shape)
+    parts = [(coarse, side // coarse) for side, coarse in zip(fine.shape[1:], shape, strict=True)]
+    split = fine.reshape(fine.shape[0], *(length for part in parts for length in part))
+    within, across = range(2, 2 * axes + 1, 2), range(1, 2 * axes, 2)
+    return split.permute(0, *within, *across).reshape(-1, *shape)
+
+
 class GuideByClassesd(MapTransform):
     """Appends the channels of a class map to an image, see :func:`class_channels`.
 
-    A map on a finer grid, such as that of the label, is thinned out to the grid of the image.
+    A map on a finer grid, such as that of the label, is thinned out to the grid of the image, or gathered there.
 
     Args:
         keys: keys of images (C, *spatial).
         classes: their names, in the order of their numbers.
         semantic_key: key of the class map (1, *spatial).
         grey: one channel for all classes.
+        detail: keep all voxels of a finer map, each with channels of its own, see :func:`gathered`.
 
     Raises:
-        DataError: the record has no class map, or one with other classes.
+        DataError: the record has no class map, or one with other classes, or with ``detail`` one that is not a whole
+            number of times finer.
     """
 
     def __init__(
-        self, keys: KeysCollection, classes: Sequence[str], semantic_key: str = "semantic", grey: bool = False
+        self,
+        keys: KeysCollection,
+        classes: Sequence[str],
+        semantic_key: str = "semantic",
+        grey: bool = False,
+        detail: bool = False,
     ) -> None:
         super().__init__(keys)
         self.classes = classes
         self.semantic_key = semantic_key
         self.grey = grey
+        self.detail = detail
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the record with its images guided."""
@@ -72,8 +107,9 @@ class GuideByClassesd(MapTransform):
         semantic = torch.as_tensor(data[self.semantic_key])
         for key in self.key_iterator(guided):
             image = torch.as_tensor(guided[key])
-            channels = class_channels(resample(semantic, image.shape[1:], "nearest"), len(self.classes), self.grey)
-            guided[key] = torch.cat([image, channels])
+            shown = semantic if self.detail else resample(semantic, image.shape[1:], "nearest")
+            channels = class_channels(shown, len(self.classes), self.grey)
+            guided[key] = torch.cat([image, gathered(channels, image.shape[1:])])
         return guided
 
 

@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from rockmonai.errors import DataError
 from rockmonai.transforms import GuideByClassesd, GuideByMapd, class_channels
+from rockmonai.transforms.guidance import gathered
 
 
 def test_classes_become_one_channel_each():
@@ -30,6 +31,18 @@ def test_pieces_are_thinned_out_as_the_whole_is(dims):
     whole = guide({"image": torch.zeros(1, *(n // 4 for n in fine.shape[1:])), "semantic": fine})["image"]
     piece = guide({"image": torch.zeros(1, 3, *whole.shape[2:]), "semantic": fine[:, 8:20]})["image"]
     assert torch.equal(piece, whole[:, 2:5])
+
+
+def test_no_voxel_of_a_finer_map_is_lost_where_detail_is_wanted():
+    image, fine = torch.randn(1, 5, 6), torch.randint(0, 3, (1, 20, 24))
+    guided = GuideByClassesd("image", "abc", detail=True)({"image": image, "semantic": fine})["image"]
+    assert torch.equal(guided[1:], F.pixel_unshuffle(class_channels(fine, 3), 4))
+    volume = torch.arange(4 * 6 * 8).view(1, 4, 6, 8)
+    found = gathered(volume, (2, 3, 4))
+    assert found.shape == (8, 2, 3, 4)
+    assert found[0b101, 1, 2, 3] == volume[0, 2 * 1 + 1, 2 * 2 + 0, 2 * 3 + 1]
+    with pytest.raises(DataError, match="a whole number of times finer"):
+        gathered(fine, (6, 6))
 
 
 @pytest.mark.parametrize("wrong", [3, 255, -1])
