@@ -85,6 +85,9 @@ IN_2D = {
     "residual_3": srresnet(scale=3, upsampling="direct", residual=True, final=None, blocks=0),
     "residual_4": srresnet(scale=4, residual=True, final=None, activation="relu"),
     "semsr": layers(convolved(2, 1, 4), lambda: SemSR(width=2, kernels=(3, 5), scale=2, final=None)),
+    "semsr residual": layers(
+        convolved(2, 1, 4), lambda: SemSR(width=2, kernels=(3, 5), scale=2, final=None, residual=True)
+    ),
     "unet": unet(),
     "unet_residual": unet(num_res_units=2),
     "unet_deep": unet(levels=3),

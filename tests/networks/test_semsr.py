@@ -186,3 +186,12 @@ def test_refuses_what_it_cannot_be():
 def test_refuses_other_maps_than_its_own(channels):
     with pytest.raises(UsageError, match=rf"1 channels of the image, 3 .* found {sum(channels)} altogether"):
         SemSR(width=1)(*(image(8, 8, channels=each) for each in channels))
+
+
+def test_a_residual_network_begins_near_the_interpolated_image():
+    network, coarse = SemSR(width=2, kernels=(3,), scale=2, final=None, residual=True), image(8, 7)
+    nn.init.zeros_(network.tail[0].weight)
+    pred = network(coarse, image(8, 7, channels=3))
+    torch.testing.assert_close(pred, nn.functional.interpolate(coarse, scale_factor=2, mode="bicubic"))
+    with pytest.raises(UsageError, match="A residual SemSR adds"):
+        SemSR(residual=True)
