@@ -101,7 +101,7 @@ def cement() -> dict[str, list[dict]]:
     """A cement: one half to learn from, the other to be judged by."""
     scan = str(DATA / "cement_ct" / "cement_128x128x128.tif")
     learn, judge = [0, 64], [64, 128]
-    parts = {"train": [learn, [0, 80]], "validation": [learn, [80, 128]], "test": [judge, [0, 128]]}
+    parts = {"train": [learn, [0, 96]], "validation": [learn, [96, 128]], "test": [judge, [0, 128]]}
     return {split: [{"label": scan, "roi": [z, y, [0, 128]]}] for split, (z, y) in parts.items()}
 
 
