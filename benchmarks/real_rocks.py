@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Recipe:
     options: dict[str, Any]
     training: dict[str, Any]
     overlays: tuple[str, ...] = ()
-    judged: tuple[str, ...] = field(default=())
+    judged: tuple[str, ...] = ()
 
 
 def pixel(epochs: int, **training: Any) -> dict[str, Any]:

@@ -80,10 +80,13 @@ def judged(rock: str, data: dict[str, Any], arm: str, seed: int) -> dict[str, di
 
 
 def row(title: str, found: list[dict[str, float]], suffix: str = "") -> str:
-    """Return a line of the table: means, and for several seeds their standard deviation."""
+    """Return a line of the table: means, their standard deviation for several seeds, blanks for what is not there."""
     cells = []
     for key in COLUMNS:
-        values = [one[key + suffix] for one in found]
+        values = [one[key + suffix] for one in found if key + suffix in one]
+        if not values:
+            cells.append("")
+            continue
         spread = f" ± {stdev(values):.3f}" if len(values) > 1 and not suffix else ""
         cells.append(f"{mean(values):.2f}{spread}" if key == "psnr" else f"{mean(values):.3f}{spread}")
     minutes = "" if suffix else f"{mean(one['minutes'] for one in found):.1f}"
