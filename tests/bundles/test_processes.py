@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import multiprocessing
@@ -133,13 +134,18 @@ def inference(scan: Path, output: Path, *more: str, ranks: int = 0) -> list[str]
     return [sys.executable, *launcher, "-m", "monai.bundle", "run", "--config_file", config, *flags, *more]
 
 
-def lines_of(journal: Path) -> int:
-    return journal.read_text().count("\n") if journal.exists() else 0
+def noted(output: Path, journals: str = "journal*.jsonl") -> set[str]:
+    """Return the lines about blocks in the journals of an unfinished volume, which a run may be taking over."""
+    lines: set[str] = set()
+    for journal in Path(f"{output}.partial").glob(journals):
+        with contextlib.suppress(FileNotFoundError):
+            lines |= {line for line in journal.read_text().splitlines(keepends=True) if line.endswith("}\n")}
+    return {line for line in lines if line.startswith('{"block"')}
 
 
-def wait_for(journal: Path, lines: int, process) -> None:
-    """Wait until the journal of a running process has so many lines."""
-    while lines_of(journal) < lines:
+def wait_for(output: Path, blocks: int, process, journals: str = "journal*.jsonl") -> None:
+    """Wait until the journals of a running process name so many blocks."""
+    while len(noted(output, journals)) < blocks:
         alive = (
             process.is_alive() if isinstance(process, multiprocessing.process.BaseProcess) else process.poll() is None
         )
@@ -160,13 +166,11 @@ def test_an_inference_killed_again_and_again_ends_with_the_same_files(scan, monk
         fork = multiprocessing.get_context("fork")
         process = fork.Process(target=predict, args=(scan, output, scan.parent), kwargs=options)
         process.start()
-        journal = Path(f"{output}.partial") / "journal-0.jsonl"
-        time.sleep(0.3)  # the journal of the run before is taken over first
-        wait_for(journal, chance.randint(1, 60), process)
+        wait_for(output, done + chance.randint(1, 60), process)
         time.sleep(chance.uniform(0, 0.02))
         process.kill()
         process.join()
-        done = lines_of(journal) + lines_of(journal.with_name("journal.jsonl")) - 1
+        done = len(noted(output))
     written, write = [], BlockStore.write
     monkeypatch.setattr(BlockStore, "write", lambda *args: (written.append(args[1]), write(*args))[1])
     with caplog.at_level("INFO", "rockmonai"):
@@ -181,7 +185,7 @@ def test_sigterm_ends_an_inference_after_its_block_and_the_next_run_goes_on(scan
     output = scan.parent / "fine.tif"
     command = inference(scan, output)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_for(Path(f"{output}.partial") / "journal-0.jsonl", 3, process)
+    wait_for(output, 3, process)
     os.killpg(process.pid, signal.SIGTERM)  # to the worker, too, as schedulers do
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 75
@@ -211,7 +215,7 @@ def test_two_ranks_predict_what_one_process_does_even_if_one_of_them_was_killed(
     command = inference(scan, output, "--num_workers", "0", ranks=2)
     launcher = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for rank in range(2):
-        wait_for(Path(f"{output}.partial") / f"journal-{rank}.jsonl", 3, launcher)
+        wait_for(output, 3, launcher, f"journal-{rank}.jsonl")
     ranks = {child.environ()["RANK"]: child for child in psutil.Process(launcher.pid).children()}
     ranks["1"].kill()
     assert launcher.wait(timeout=60) != 0
