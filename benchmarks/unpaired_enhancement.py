@@ -34,7 +34,7 @@ STRENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 FILES = {"cement": "cement_ct/cement_128x128x128.tif", "sandstone": "sandstone_ct/sandstone.tif"}
 # Where along z the slow scans to learn from end, and where the fast ones do; the rest is judged.
 ENDS = {"cement": (48, 96), "sandstone": (110, 200)}
-TRAINING: dict[str, Any] = {"scale": 2, "identity_weight": 0}
+TRAINING: dict[str, Any] = {"scale": 2, "epochs": 12, "epoch_length": 150}
 
 
 def scanned_fast(name: str) -> dict[str, Any]:

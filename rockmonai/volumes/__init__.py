@@ -9,6 +9,7 @@ from rockmonai.volumes.fingerprint import check_unchanged, fingerprint
 from rockmonai.volumes.finite import check_finite
 from rockmonai.volumes.listing import list_scans, stem_of
 from rockmonai.volumes.natural import natural_key
+from rockmonai.volumes.standardised import Standardised, grey_range, moments
 from rockmonai.volumes.volume import Volume, open_volume
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BlockStore",
+    "Standardised",
     "Volume",
     "VolumeReader",
     "WritableVolume",
@@ -26,8 +28,10 @@ __all__ = [
     "check_unchanged",
     "create_volume",
     "fingerprint",
+    "grey_range",
     "list_scans",
     "make_writable",
+    "moments",
     "natural_key",
     "open_volume",
     "sha256_of",

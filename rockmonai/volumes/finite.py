@@ -14,17 +14,23 @@ _SLAB_BYTES = 64 << 20
 _SAMPLE = 1 << 22
 
 
-class _Sliceable(Protocol):
-    @property
-    def shape(self) -> tuple[int, ...]: ...
+class Sliceable(Protocol):
+    """An array or a lazy volume, (C, Z, Y, X) or (C, Y, X)."""
 
     @property
-    def dtype(self) -> np.dtype: ...
+    def shape(self) -> tuple[int, ...]:
+        """(C, Z, Y, X) or (C, Y, X)."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the arrays that slicing returns."""
+        ...
 
     def __getitem__(self, index: slice | tuple[slice, ...], /) -> np.ndarray: ...
 
 
-def check_finite(volume: _Sliceable, name: str = "") -> None:
+def check_finite(volume: Sliceable, name: str = "") -> None:
     """Refuse a volume with voxels that are not finite; integers pass unread.
 
     Args:
@@ -41,12 +47,12 @@ def check_finite(volume: _Sliceable, name: str = "") -> None:
         raise DataError(f"{name} has {count} NaN/Inf voxels, first at ({axes}) = {first}: fill or crop them first.")
 
 
-def not_finite(volume: _Sliceable) -> tuple[int, tuple[int, ...] | None]:
+def not_finite(volume: Sliceable) -> tuple[int, tuple[int, ...] | None]:
     """Return how many voxels (of any channel) of a volume are not finite, and where the first one is."""
     if volume.dtype.kind != "f":
         return 0, None
     count, first = 0, None
-    for start, slab in _slabs(volume):
+    for start, slab in slabs(volume):
         bad = np.logical_not(np.isfinite(slab)).any(axis=0)
         if bad.any():
             count += int(bad.sum())
@@ -56,7 +62,7 @@ def not_finite(volume: _Sliceable) -> tuple[int, tuple[int, ...] | None]:
     return count, first
 
 
-def finite_median(volume: _Sliceable) -> float:
+def finite_median(volume: Sliceable) -> float:
     """Return the median of the finite voxels: of a large volume, of every n-th row, column and so on.
 
     Raises:
@@ -65,7 +71,7 @@ def finite_median(volume: _Sliceable) -> float:
     step = max(1, round((np.prod(volume.shape) / _SAMPLE) ** (1 / (len(volume.shape) - 1))))
     thinned = (
         slab[(slice(None), slice(-start % step, None, step), *[slice(None, None, step)] * (slab.ndim - 2))]
-        for start, slab in _slabs(volume)
+        for start, slab in slabs(volume)
     )
     values = np.concatenate([slab[np.isfinite(slab)] for slab in thinned])
     if not values.size:
@@ -73,7 +79,7 @@ def finite_median(volume: _Sliceable) -> float:
     return float(np.median(values))
 
 
-def _slabs(volume: _Sliceable) -> Iterator[tuple[int, np.ndarray]]:
+def slabs(volume: Sliceable) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the volume in thick slices that fit the memory, each with the index of its first."""
     row = volume.dtype.itemsize * max(1, int(np.prod(volume.shape)) // max(1, volume.shape[1]))
     step = max(1, _SLAB_BYTES // row)

@@ -40,6 +40,11 @@ def tiny(bundle: str = "srgan", overlay: str | None = None) -> dict:
     return {**short, **tiny_network(bundle, overlay), **others}
 
 
+def tiny_inference(bundle: str = "srgan", overlay: str | None = None) -> dict:
+    """Return the overrides that make a bundle's inference small, its way back included, if it has one."""
+    return tiny_network(bundle, overlay) | _small(config_of(bundle, "inference"), "reverse_network_def")
+
+
 def tiny_evaluation(bundle: str, overlay: str | None = None) -> dict:
     """Return the overrides that make a bundle's evaluation small: one window an image, if it draws windows."""
     config = config_of(bundle, "evaluate")
@@ -102,24 +107,33 @@ def predict(
 ) -> None:
     """Apply the network in ``ckpt_dir``, a tiny one unless overridden, to a scan."""
     files = {"input_file": str(scan), "output_file": str(output), "ckpt_dir": str(ckpt_dir)}
-    tiny = {} if "network_def" in override else tiny_network(bundle)
+    tiny = {} if "network_def" in override else tiny_inference(bundle)
     workflow(bundle, config, "infer", **{"num_workers": 0} | tiny | files | override).run()
 
 
 def write_model(folder: Path, bundle: str = "srgan", **override) -> nn.Module:
-    """Write ``model.pt`` and return its network, whose random weights make every voxel of its reach count."""
+    """Write ``model.pt`` and return its network, whose random weights make every voxel of its reach count.
+
+    Where inference has a way back, its weights are written to ``model_reverse.pt``.
+    """
     parser = ConfigParser(config_of(bundle, "inference"))
-    tiny = {} if "network_def" in override else tiny_network(bundle)
+    tiny = {} if "network_def" in override else tiny_inference(bundle)
     parser.update(tiny | {key.replace("__", "#"): value for key, value in override.items()})
-    network = parser.get_parsed_content("network_def").eval()
+    if "reverse_network_def" in parser.config:
+        _write_random(parser.get_parsed_content("reverse_network_def"), folder / "model_reverse.pt")
+    return _write_random(parser.get_parsed_content("network_def"), folder / "model.pt")
+
+
+def _write_random(network: nn.Module, path: Path) -> nn.Module:
+    """Write a network with random weights and return it."""
     generator = torch.Generator().manual_seed(0)
-    for name, values in network.state_dict().items():
+    for name, values in network.eval().state_dict().items():
         if values.ndim > 1:
             values.normal_(0, 0.7 / values[0].numel() ** 0.5, generator=generator)
         elif "running" in name:  # means on both sides of 0, or the rectifiers behind them would all be dead
             values.uniform_(*((-0.5, 0.5) if "mean" in name else (0.5, 1.0)), generator=generator)
-    folder.mkdir(parents=True, exist_ok=True)
-    write_checkpoint(network.state_dict(), folder / "model.pt")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_checkpoint(network.state_dict(), path)
     return network
 
 

@@ -11,10 +11,21 @@ import pytest
 import tifffile
 import torch
 from monai.bundle import ConfigParser
+from monai.networks.layers import Conv
 
+from rockmonai.errors import find_rock_error
 from rockmonai.handlers import read_checkpoint, write_checkpoint
 from rockmonai.volumes import open_volume
-from tests.bundles.runs import config_of, predict, tiny_network, train, workflow, write_model, write_small_set
+from tests.bundles.runs import (
+    config_of,
+    predict,
+    tiny_inference,
+    tiny_network,
+    train,
+    workflow,
+    write_model,
+    write_small_set,
+)
 
 BUNDLE = "cyclegan3d"
 VOLUME = {"spatial_dims": 3, "patch_size": 16}
@@ -77,8 +88,29 @@ def test_twice_as_fine_labels_train_without_identity_losses(tmp_path):
             for number in range(2):
                 grey = np.random.default_rng(number).integers(0, 256, (side, side), dtype=np.uint8)
                 tifffile.imwrite(tmp_path / split / key / f"{number}.tif", grey)
-    train(BUNDLE, tmp_path, tmp_path / "run", scale=2, identity_weight=0.0, patch_size=32, epochs=1)
+    train(BUNDLE, tmp_path, tmp_path / "run", scale=2, patch_size=32, epochs=1)
     assert (tmp_path / "run" / "model.pt").is_file()
+
+
+def test_volumes_of_any_greys_train_standardised(tmp_path):
+    """Floating-point greys have no range of their own: each volume lends it."""
+    for seed, name in enumerate(("fast", "slow")):
+        greys = np.random.default_rng(seed).normal(4000 * seed, 300, (128, 20, 20)).astype(np.float32)
+        tifffile.imwrite(tmp_path / f"{name}.tif", greys, photometric="minisblack")
+    run = tmp_path / "run"
+    flow = train(BUNDLE, tmp_path / "fast.tif", run, label_dir=str(tmp_path / "slow.tif"), standardise=True, **VOLUME)
+    batch = next(iter(flow.parser.get_parsed_content("train#dataloader")))
+    assert all(abs(batch[key].mean()) < 0.05 and abs(batch[key].std() - 1 / 3) < 0.02 for key in ("image", "label"))
+
+
+def test_a_standardised_scan_comes_back_in_its_own_greys(tmp_path):
+    scan = np.random.default_rng(0).normal(3000, 200, (16, 16, 16)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "scan.tif", scan, photometric="minisblack")
+    write_checkpoint({"weight": torch.full((1, 1, 1, 1, 1), 0.5), "bias": torch.zeros(1)}, tmp_path / "model.pt")
+    override = {"network_def": WEIGHTED | {"spatial_dims": 3}, "device": "cpu", "standardise": True}
+    predict(tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, ["inference", "without_cycle"], BUNDLE, **override)
+    expected = scan.mean() + 0.5 * (scan - scan.mean())
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "clean.tif"), expected, atol=0.51)
 
 
 @pytest.mark.parametrize("scale", [1, 2])
@@ -95,14 +127,12 @@ def test_the_whole_volume_is_predicted_as_in_one_pass(tmp_path, scale):
     torch.testing.assert_close(torch.from_numpy(clean.read()), expected, atol=1e-4, rtol=0)
 
 
-class Weighted(torch.nn.Conv2d):
-    """Multiplies greys by a number."""
-
-    def __init__(self):
-        super().__init__(1, 1, 1)
+def weighted(spatial_dims=2):
+    """Return a network that multiplies greys by a number."""
+    return Conv[Conv.CONV, spatial_dims](1, 1, 1)
 
 
-WEIGHTED = {"_target_": "tests.bundles.test_cyclegan3d.Weighted"}
+WEIGHTED = {"_target_": "tests.bundles.test_cyclegan3d.weighted"}
 
 
 @pytest.mark.parametrize(("factor", "contrast", "blocks"), [(-0.5, "inverted", 4), (0.5, "kept", 0), (0, "unknown", 0)])
@@ -112,7 +142,7 @@ def test_guards_tell_an_inverted_contrast(tmp_path, factor, contrast, blocks):
     weights = {"weight": torch.full((1, 1, 1, 1), float(factor)), "bias": torch.zeros(1)}
     write_checkpoint(weights, tmp_path / "model.pt")
     override = {"network_def": WEIGHTED, "spatial_dims": 2, "device": "cpu", "block_size": 16}
-    predict(tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, bundle=BUNDLE, **override)
+    predict(tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, ["inference", "without_cycle"], BUNDLE, **override)
     report = json.loads((tmp_path / "clean.tif.guards.json").read_text())
     assert (report["contrast"], report["inverted_blocks"], report["blocks"]) == (contrast, blocks, 4)
 
@@ -125,29 +155,38 @@ def test_guards_tell_an_inverted_contrast(tmp_path, factor, contrast, blocks):
 
 
 @pytest.mark.parametrize("scale", [1, 2])
-def test_the_cycle_map_is_how_far_there_and_back_leads_from_the_scan(tmp_path, scale):
+def test_the_cycle_map_beside_the_result_is_how_far_there_and_back_leads_from_the_scan(tmp_path, scale):
     scan = write_standardised(tmp_path / "scan.h5", (24, 24, 24))
     sizes = {"spatial_dims": 3, "scale": scale}
     network = write_model(tmp_path, BUNDLE, **sizes)
-    parser = ConfigParser(config_of(BUNDLE, "inference", "cycle"))
-    parser.update(sizes | {"reverse_network_def#width": 4})
+    parser = ConfigParser(config_of(BUNDLE, "inference"))
+    parser.update(tiny_inference(BUNDLE) | sizes)
     reverse = parser.get_parsed_content("reverse_network_def").eval()
-    torch.manual_seed(0)
-    for values in reverse.state_dict().values():
-        values.normal_(0, 0.1)
-    write_checkpoint(reverse.state_dict(), tmp_path / "model_reverse.pt")
-    override = {**sizes, "grey_range": [-3, 3], "block_size": 16, "reverse_network_def__width": 4}
-    predict(scan, tmp_path / "map.h5", tmp_path, ["inference", "cycle"], BUNDLE, **override)
+    reverse.load_state_dict(read_checkpoint(tmp_path / "model_reverse.pt"))
+    override = {**sizes, "grey_range": [-3, 3], "block_size": 16}
+    predict(scan, tmp_path / "clean.h5", tmp_path, bundle=BUNDLE, **override)
     with torch.no_grad():
         image = torch.from_numpy(open_volume(scan).read())[None] / 3
         expected = 3 * (reverse(network(image)) - image).abs()[0]
-    found = torch.from_numpy(open_volume(tmp_path / "map.h5").read()) + 3  # black is no difference
-    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+    found = torch.from_numpy(open_volume(tmp_path / "clean.h5.cycle_error.tif").read()) + 3  # black is no difference
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-5)
+
+
+def test_a_missing_way_back_is_told_before_anything_is_computed(tmp_path):
+    scan = write_standardised(tmp_path / "scan.h5", (16, 16, 16))
+    write_model(tmp_path, BUNDLE, spatial_dims=3)
+    (tmp_path / "model_reverse.pt").unlink()
+    override = {"spatial_dims": 3, "grey_range": [-3, 3]}
+    with pytest.raises(RuntimeError) as refused:
+        predict(scan, tmp_path / "clean.h5", tmp_path, bundle=BUNDLE, **override)
+    assert "model_reverse.pt" in str(find_rock_error(refused.value)) and not (tmp_path / "clean.h5").exists()
+    predict(scan, tmp_path / "clean.h5", tmp_path, ["inference", "without_cycle"], BUNDLE, **override)
+    assert sorted(path.name for path in tmp_path.glob("clean*")) == ["clean.h5", "clean.h5.guards.json"]
 
 
 @pytest.mark.parametrize("names", [("paper",), ()], ids=["paper", "default"])
 def test_the_way_back_is_the_same_network_everywhere(names):
-    trained, applied = (config_of(BUNDLE, *first, *names) for first in (["train"], ["inference", "cycle"]))
+    trained, applied = (config_of(BUNDLE, first, *names) for first in ("train", "inference"))
     assert trained["reverse_network_def"] == applied["reverse_network_def"]
     there, back = trained["network_def"], dict(applied["reverse_network_def"])
     assert back.pop("coarser") and there == back
