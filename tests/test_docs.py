@@ -14,7 +14,7 @@ from fire.parser import DefaultParseValue, SeparateFlagArgs
 from monai.bundle import run
 
 from rockmonai.__main__ import main
-from tests.bundles.runs import BUNDLES, tiny, tiny_network, write_model
+from tests.bundles.runs import BUNDLES, tiny, tiny_inference, tiny_network, write_model
 from tests.conftest import PROJECT
 
 GUIDES = [PROJECT / "README.md", *(PROJECT / "docs").glob("*.md"), *BUNDLES.glob("*/docs/README.md")]
@@ -70,9 +70,10 @@ def somewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
-def sizes_of(bundle, training=False):
+def sizes_of(bundle, config="inference"):
     """Return overrides that make the networks of a bundle small, and its training short."""
-    small = (tiny(bundle) | {"epoch_length": 1}) if training else tiny_network(bundle)
+    make = {"train": tiny, "inference": tiny_inference}.get(config, tiny_network)
+    small = make(bundle) | ({"epoch_length": 1} if config == "train" else {})
     return {key: value for key, value in small.items() if key != "scale"}
 
 
@@ -94,9 +95,10 @@ def test_every_command_runs(guide, somewhere):
         given = arguments(words)
         first = given["config_file"] if isinstance(given["config_file"], str) else given["config_file"][0]
         bundle = re.search(r"bundles/(\w+)/", first)[1]
-        small = sizes_of(bundle, "train.json" in first)
+        config = first.split("/")[-1].removesuffix(".json")
+        small = sizes_of(bundle, config)
         run(logging_file=False, **{**small, **given, "device": "cpu"} | ({"epochs": 2} if "epochs" in given else {}))
-        left = {"train": "models", "evaluate": "evaluation"}.get(first.split("/")[-1].removesuffix(".json"))
+        left = {"train": "models", "evaluate": "evaluation"}.get(config)
         promised = given.get("output_file") or given.get("output_dir") or f"bundles/{bundle}/{left}"
         assert (somewhere / promised).exists(), words
 

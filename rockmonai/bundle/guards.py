@@ -15,6 +15,7 @@ from rockmonai.inferers.tiling import Tiling
 from rockmonai.metrics import Consistency
 from rockmonai.transforms import GreyRange, output_limits, scale_grey
 from rockmonai.volumes import atomic_write, open_volume
+from rockmonai.volumes.blocks import size_of
 
 logger = logging.getLogger("rockmonai")
 
@@ -45,7 +46,9 @@ class Guards:
         limits = output_limits(self.grey_range, self.scan.dtype, pred.dtype)
         whole, inverted = Consistency(), 0
         for block in self.tiling.blocks:
-            greys = torch.from_numpy(pred[(slice(None), *block.output(self.tiling.scale))])
+            where = block.output(self.tiling.scale)
+            # Some formats give a volume of one slice back as an image.
+            greys = torch.from_numpy(pred[(slice(None), *where[-pred.spatial_dims :])]).reshape(-1, *size_of(where))
             part = Consistency()
             part.add(scale_grey(greys, *limits)[None], self.scan.read(block.core)[None])
             whole.merge(part)

@@ -27,8 +27,8 @@ logger = logging.getLogger("rockmonai")
 # their content, the blocks as they are, however they came about.
 _COMPARED_OTHERWISE = ("ckpt_path", "dataset_dir", "block_size", "halo")
 
-# What may stand beside a map of classes, and its channels.
-_BESIDE = {"uncertainty": 1, "colours": 3}
+# What may stand beside another output, and how many bytes a voxel has; None for greys as the scan has them.
+_BESIDE = {"uncertainty": 1, "colours": 3, "cycle error": None}
 
 
 def open_store(
@@ -48,13 +48,14 @@ def open_store(
         scan: what is read.
         tiling: its blocks.
         weights: file of the network's weights; a run that was begun with others is not continued.
-        dtype: of the output; None for that of the scan, or for bytes ``beside`` classes.
+        dtype: of the output; None for bytes beside a map of classes, else for that of the scan.
         overwrite: replace an existing output, and forget an unfinished one.
         classes: the network tells a logit for each class, and the output holds the number of the greatest.
-        beside: what the output holds beside another one of classes: ``"uncertainty"`` or ``"colours"``.
+        beside: what the output holds beside another one: ``"uncertainty"`` or ``"colours"`` of classes, or the
+            ``"cycle error"`` of a prediction.
 
     Raises:
-        UsageError: ``beside`` is neither.
+        UsageError: ``beside`` is none of these.
         OutputError: the output exists, is being written by another process, or cannot be.
         ModelError: an unfinished output was begun with another scan, other weights or another config.
     """
@@ -62,9 +63,10 @@ def open_store(
         return None
     if beside is not None and beside not in _BESIDE:
         raise UsageError(f"beside is {beside!r}; use {' or '.join(map(repr, _BESIDE))}.")
+    bytes_a_voxel = _BESIDE.get(beside or "")
     workflow = running_workflow()
     config: dict[str, Any] = {} if workflow is None else workflow.parser.get()
-    if workflow is not None:
+    if workflow is not None and beside is None:
         check_described(Path(workflow.config_root_path) / "metadata.json", tiling.footprint)
     if Path(output_file).resolve() in {Path(path.partition("::")[0]).resolve() for path in scan.paths}:
         raise OutputError(f"{output_file} is what is to be read: choose another --output_file.")
@@ -75,8 +77,8 @@ def open_store(
         dist.barrier()
     store = BlockStore(
         output_file,
-        (1 if classes else _BESIDE.get(beside or "", tiling.footprint.channels), *tiling.output_shape),
-        np.dtype(dtype or ("uint8" if beside else scan.dtype)),
+        (1 if classes else bytes_a_voxel or tiling.footprint.channels, *tiling.output_shape),
+        np.dtype(dtype or ("uint8" if bytes_a_voxel else scan.dtype)),
         spacing,
         [min(n * s, whole) for n, s, whole in zip(tiling.size, tiling.scale, tiling.output_shape, strict=True)],
         {

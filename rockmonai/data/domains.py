@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
+import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from rockmonai.data.pairs import pairs
-from rockmonai.data.regions import Region, place
+from rockmonai.data.regions import Region, overlap, place
 from rockmonai.data.splits import Records
 from rockmonai.errors import DataError, UsageError
 from rockmonai.volumes import open_volume
+
+logger = logging.getLogger("rockmonai")
+
+# Voxel sizes are stated to a few digits.
+_ROUNDED = 0.01
 
 
 def domains(
@@ -28,7 +37,8 @@ def domains(
 
     With a ``label_dir`` all scans of either data set are taken: nobody knows whether they show the same place, and it
     does not matter. Without, one data set holds both, in pairs, and no place of it may be seen in both ways: the first
-    half of its records gives images, the second one labels; a single record is cut in two along its first axis.
+    half of its records gives images, the second one labels; a single record is cut in two along its first axis. Voxel
+    sizes that are known and do not differ by ``scale`` are warned of.
 
     Args:
         dataset_dir: the images: a folder, one scan, or a ``.json`` list (see :func:`rockmonai.data.pairs`).
@@ -38,7 +48,8 @@ def domains(
         spatial_dims: 2 or 3; a 2D model takes the slices of volumes.
         patch_size: size of a patch in label voxels, which every scan must hold.
         folders: folder name of either key, by default ``image`` and ``label``.
-        holdout: share of a data set without splits that is kept from training.
+        holdout: share of a data set without splits that is kept from training; of a ``label_dir`` without splits, whose
+            scans only train, nothing is.
         nan: ``"refuse"`` voxels that are NaN or infinite, or leave it to a transform to ``"fill"`` them.
 
     Returns:
@@ -46,21 +57,25 @@ def domains(
         them, with ``name`` and, for a region, ``roi`` in their own voxels.
 
     Raises:
-        DataError: what :func:`rockmonai.data.pairs` refuses, images that are the labels or as fine as these, or too
-            little data to divide.
+        DataError: what :func:`rockmonai.data.pairs` refuses, images that are the labels or as fine as these, a place
+            that would be in both domains, or too little data to divide.
         UsageError: for a split, a holdout or folders that cannot be.
     """
     folders = {"image": "image", "label": "label"} if folders is None else dict(folders)
     if folders.keys() != {"image", "label"}:
         raise UsageError(f"folders names {', '.join(folders) or 'nothing'}; it needs 'image' and 'label'.")
     if label_dir is None:
-        return _halves(dataset_dir, split, scale, spatial_dims, patch_size, folders, holdout, nan)
-    own = {"image": folders["image"]}
-    coarse = image_patch_size(patch_size, scale)
-    images = pairs(dataset_dir, split, 1, spatial_dims, coarse, own, holdout, reference="image", nan=nan)
-    both = {"image": "image", "label": folders["label"]}  # a plain folder of labels stands in for the images
-    labels = pairs(label_dir, split, 1, spatial_dims, patch_size, both, holdout, nan=nan)
-    return {"image": images, "label": [_alone(record, "label", record.get("roi")) for record in labels]}
+        found = _halves(dataset_dir, split, scale, spatial_dims, patch_size, folders, holdout, nan)
+    else:
+        own = {"image": folders["image"]}
+        coarse = image_patch_size(patch_size, scale)
+        images = pairs(dataset_dir, split, 1, spatial_dims, coarse, own, holdout, reference="image", nan=nan)
+        both = {"image": "image", "label": folders["label"]}  # a plain folder of labels stands in for the images
+        labels = [*map(_label, pairs(label_dir, split, 1, spatial_dims, patch_size, both, None, nan=nan))]
+        _check_apart(images, labels)
+        found = {"image": images, "label": labels}
+    _check_spacing(found, scale, spatial_dims)
+    return found
 
 
 def image_patch_size(patch_size: int | Sequence[int] | None, scale: int = 1) -> int | list[int] | None:
@@ -90,10 +105,10 @@ def _halves(
         first, second = (
             [place({**records[0], "roi": part}, shape, split, scale, spatial_dims, patch_size)] for part in cut
         )
-    return {
-        "image": [_alone(record, "image", _in_image_voxels(record, scale)) for record in first],
-        "label": [_alone(record, "label", record.get("roi")) for record in second],
-    }
+    images = [_alone(record, "image", _in_image_voxels(record, scale)) for record in first]
+    labels = [*map(_label, second)]
+    _check_apart([*map(_label, first)], labels)
+    return {"image": images, "label": labels}
 
 
 def _cut_in_two(region: Region, scale: int) -> tuple[Region, Region]:
@@ -114,6 +129,44 @@ def _in_image_voxels(record: Mapping[str, Any], scale: int) -> Region | None:
     if region is None:
         return None
     return [[a * n // whole, b * n // whole] for (a, b), n, whole in zip(region, image, label, strict=True)]
+
+
+def _check_apart(images: Records, labels: Records) -> None:
+    """Refuse a place that would be in both domains."""
+    taken = defaultdict(list)
+    for label in labels:
+        taken[Path(label["image"]).resolve()].append(label.get("roi"))
+    for image in images:
+        if any(overlap(image.get("roi"), region) for region in taken[Path(image["image"]).resolve()]):
+            raise DataError(
+                f"A place of {image['image']} would be an image and a label: give regions that do not overlap, or pass "
+                "scans of the one kind as --dataset_dir and those of the other kind as --label_dir."
+            )
+
+
+def _check_spacing(found: Mapping[str, Records], scale: int, spatial_dims: int) -> None:
+    """Warn of the first scans whose stated voxels do not differ by the scale."""
+    known: dict[str, dict[tuple[float, ...], str]] = {"image": {}, "label": {}}
+    for key, records in found.items():
+        for path in dict.fromkeys(record["image"] for record in records):
+            spacing = open_volume(path).spacing
+            if spacing is not None:
+                known[key].setdefault(spacing[-spatial_dims:], path)
+    for (coarse, image), (fine, label) in product(*(known[key].items() for key in ("image", "label"))):
+        if not all(math.isclose(a, scale * b, rel_tol=_ROUNDED) for a, b in zip(coarse, fine, strict=True)):
+            notice = (
+                "%s has voxels of %s µm and %s of %s µm, but the scale is %d: pass another --scale, or mend their files"
+            )
+            logger.warning(notice, image, _sizes(coarse), label, _sizes(fine), scale)
+            return
+
+
+def _sizes(spacing: Sequence[float]) -> str:
+    return " x ".join(f"{size:.4g}" for size in spacing)
+
+
+def _label(record: Mapping[str, Any]) -> dict[str, Any]:
+    return _alone(record, "label", record.get("roi"))
 
 
 def _alone(record: Mapping[str, Any], key: str, region: Region | None) -> dict[str, Any]:

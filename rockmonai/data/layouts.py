@@ -18,7 +18,7 @@ def find_records(
     dataset_dir: str,
     split: str,
     folders: Mapping[str, str],
-    holdout: float,
+    holdout: float | None,
     spatial_dims: int,
     optional: Collection[str] = (),
     fold: int | None = None,

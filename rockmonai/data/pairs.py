@@ -26,13 +26,14 @@ def pairs(
     spatial_dims: int = 2,
     patch_size: int | Sequence[int] | None = None,
     folders: Mapping[str, str] | None = None,
-    holdout: float = 0.25,
+    holdout: float | None = 0.25,
     masks: Mapping[str, str] | None = None,
     reference: str = "label",
     grey: Grey | Mapping[Hashable, Grey] = "strict",
     info_bar: int = 0,
     fold: int | None = None,
     nan: str = "refuse",
+    degraded: bool = True,
 ) -> list[dict[str, Any]]:
     """Return the records of one split, each a mapping of key to path, after checking every file.
 
@@ -45,7 +46,7 @@ def pairs(
         patch_size: size of a patch in label voxels, which every label must hold; ``None`` for whole images, of which
             every slice of a volume is one if the model is 2D.
         folders: folder name of each key, by default ``image`` and ``label``.
-        holdout: share of a data set without splits that is kept from training.
+        holdout: share of a data set without splits that is kept from training; None for all of it in every split.
         masks: folder name of each further key that a data set may have or lack, such as ``charge``.
         reference: key whose voxels sizes, regions and patches are counted in; ``"image"`` where the label is yet to be
             made of masks, which are then keys of ``folders`` (see :class:`rockmonai.transforms.MasksToClassesd`).
@@ -56,6 +57,8 @@ def pairs(
             is the validation and the test split, all others train. Nothing may then be selected by the validation
             score, neither a checkpoint nor a learning rate: it is the score of the test. ``None`` for the given splits.
         nan: ``"refuse"`` voxels that are NaN or infinite, or leave it to a transform to ``"fill"`` them.
+        degraded: whether a degradation makes the images that are missing, or as large as their labels; where none does,
+            as in the evaluation of an unpaired training, these are refused.
 
     Returns:
         Records with the keys of ``folders``, those of the ``masks`` that are there, ``name``, and ``roi``
@@ -64,7 +67,7 @@ def pairs(
     Raises:
         DataError: for the first thing that would spoil a training: no files, a missing partner, sizes or dtypes that do
             not fit, several channels, a region outside its volume or smaller than the patch, NaN voxels, an info bar
-            as high as the image, a fold that there is not.
+            as high as the image, a fold that there is not, an image that is missing and not to be ``degraded``.
         UsageError: for a split, a holdout, folders or a ``nan`` that cannot be.
     """
     folders = {"image": "image", "label": "label"} if folders is None else dict(folders)
@@ -90,12 +93,19 @@ def pairs(
             volume = opened[seen[key]]
             _check_size(record["name"], key, volume, reference, label, scale, spatial_dims)
             _check_grey(record["name"], key, volume, first, (1, 3) if word == "keep" else (1,))
+        alike = opened[seen["image"]].spatial_shape == label.spatial_shape
+        if alike and not degraded and (scale > 1 or record["image"] == record[reference]):
+            missing = "label of its own" if scale == 1 else f"label {scale} times as fine"
+            raise DataError(
+                f"{record['image']} has no {missing}: an evaluation needs pairs; for scans without a truth read the "
+                "guards that inference writes."
+            )
         for way, volume in opened.items():
             if nan == "refuse" and way not in finite:
                 check_finite(volume)
             volume.close()
         finite |= opened.keys()
-        equal += opened[seen["image"]].spatial_shape == label.spatial_shape
+        equal += alike
         slicewise = patch_size is None and label.spatial_dims > spatial_dims
         records += by_slice(record, label.spatial_shape) if slicewise else [record]
     if scale > 1 and equal:

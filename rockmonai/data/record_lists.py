@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,11 @@ from rockmonai.data.splits import SPLITS
 from rockmonai.data.volume_entries import from_volume_entry
 from rockmonai.errors import DataError
 from rockmonai.volumes import stem_of
+
+logger = logging.getLogger("rockmonai")
+
+# What the published 3D CycleGAN reads where a list has nothing for a split.
+_INSTEAD = {"train": "validation", "validation": "train"}
 
 
 def listed_splits(file: Path) -> list[str]:
@@ -33,7 +39,8 @@ def read_list(
 
     The file maps the names of splits to lists of records; a record maps keys to files, relative to the list, and may
     have a ``name`` and a ``roi``. A record without an ``image`` takes its label for it, if labels are wanted. One with
-    a ``path`` is read as :func:`rockmonai.data.volume_entries.from_volume_entry` says, and is all that is wanted.
+    a ``path`` is read as :func:`rockmonai.data.volume_entries.from_volume_entry` says, and is all that is wanted; where
+    all records of a list are such, those that train also validate if there are no others, and the other way round.
 
     Args:
         file: ``{"train": [{"label": "a.tif", "roi": [[0, 64], [0, 128], [0, 128]]}], "test": [...]}``.
@@ -45,7 +52,7 @@ def read_list(
         DataError: the file is no JSON of this form, or has nothing for the split.
     """
     content = _content(file)
-    listed = next((content[name] for name in SPLITS[split] if name in content), None)
+    listed = _listed(content, split) or _instead(content, split, file)
     if not listed:
         raise DataError(f"{file} lists no '{split}' records; it has {', '.join(content) or 'no lists'}.")
     if not isinstance(listed, list):
@@ -54,6 +61,20 @@ def read_list(
         _record(entry, f"Record {number} of '{split}' in {file}", file.parent, folders, optional)
         for number, entry in enumerate(listed, start=1)
     ]
+
+
+def _listed(content: Mapping[str, Any], split: str) -> Any:
+    return next((content[name] for name in SPLITS[split] if name in content), None)
+
+
+def _instead(content: Mapping[str, Any], split: str, file: Path) -> list[Any] | None:
+    """Return the records that stand in for those of a split, as the published code has it, in lists of its form."""
+    other = _INSTEAD.get(split)
+    listed = None if other is None else _listed(content, other)
+    if not listed or not all(isinstance(entry, dict) and "path" in entry for entry in listed):
+        return None
+    logger.info("%s lists no '%s' records: those of '%s' take their place", file, split, other)
+    return listed
 
 
 def _content(file: Path) -> dict[str, Any]:

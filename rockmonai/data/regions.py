@@ -117,6 +117,13 @@ def check_region(region: Any, shape: Sequence[int], name: str) -> None:
         )
 
 
+def overlap(one: Region | None, other: Region | None) -> bool:
+    """Tell whether two regions of a volume, of which None is all of it, have a voxel in common."""
+    if one is None or other is None:
+        return True
+    return all(max(a, c) < min(b, d) for (a, b), (c, d) in zip(one, other, strict=True))
+
+
 def by_slice(record: dict[str, Any], shape: Sequence[int]) -> list[dict[str, Any]]:
     """Return one record for each slice of a volume's record, within its ``roi`` if it has one.
 

@@ -17,21 +17,23 @@ SPLITS = {
 }
 
 
-def check_split(split: str, holdout: float) -> None:
+def check_split(split: str, holdout: float | None) -> None:
     """Refuse a split or a share that does not exist.
 
     Raises:
-        UsageError: ``split`` is none of ``SPLITS``, or ``holdout`` is not between 0 and 1.
+        UsageError: ``split`` is none of ``SPLITS``, or ``holdout`` is neither between 0 and 1 nor None.
     """
     if split not in SPLITS:
         raise UsageError(f"There is no split '{split}'{did_you_mean(split, SPLITS)}; choose {', '.join(SPLITS)}.")
-    if not 0 < holdout < 1:
+    if holdout is not None and not 0 < holdout < 1:
         raise UsageError(
             f"holdout is {holdout}, but it is the share kept from training: pass more than 0, less than 1."
         )
 
 
-def hold_out(records: Records, split: str, holdout: float, kept: Sequence[str] = ("validation", "test")) -> Records:
+def hold_out(
+    records: Records, split: str, holdout: float | None, kept: Sequence[str] = ("validation", "test")
+) -> Records:
     """Return the records of one split of a data set that lacks some; no voxel is in two of them.
 
     The last ``holdout`` of the records, at least one for each split of ``kept``, are kept from training and divided
@@ -42,9 +44,11 @@ def hold_out(records: Records, split: str, holdout: float, kept: Sequence[str] =
     Args:
         records: all that there are.
         split: ``"train"`` or one of ``kept``.
-        holdout: share that is kept from training, between 0 and 1.
+        holdout: share that is kept from training, between 0 and 1; None for all records in every split.
         kept: the splits that the data set does not have.
     """
+    if holdout is None:
+        return records
     count, parts = len(records), len(kept)
     whole = min(max(parts, round(count * holdout)), count - 1)
     if split not in kept:

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from rockmonai.engines.history_pool import HistoryPool
+from rockmonai.engines.kickstart import Kickstart
 from rockmonai.engines.precision import amp_dtype, autocast
 from rockmonai.engines.shared_statistics import share_statistics
-from rockmonai.engines.steps import discriminator_loss, fooling_loss, optimizer_step
+from rockmonai.engines.steps import discriminator_loss, fooling_loss, of_game, optimizer_step
 from rockmonai.errors import UsageError
 from rockmonai.losses import AdversarialLoss, LossTerm
 
@@ -54,13 +55,18 @@ class CycleGANTrainer(Trainer):
         discriminator_image: maps images and fake images to logits.
         discriminator_label: maps labels and predictions to logits.
         d_optimizer: of both discriminators.
-        adversarial: vanilla, lsgan or wgangp, with its weight and label smoothing, for both games.
+        adversarial: vanilla, lsgan or wgangp, with its weight and label smoothing: one for both games, or one of each,
+            ``{"image": ..., "label": ...}``. The game about labels is that of ``network``, whose ``pred``
+            ``discriminator_label`` judges; the one about images that of ``reverse_network``, whose ``fake_image``
+            ``discriminator_image`` judges.
         d_weight: factor of the discriminators' losses, each the mean of its errors on reals and fakes; 2 is their sum.
+            One for both games, or one of each, likewise.
         gradient_penalty_weight: weight of the gradient penalty; 10 is usual with wgangp, 0 leaves it out.
         pool_size: earlier fakes of either kind kept to be shown to its discriminator again; 0 for none, 50 is usual.
         kickstart: probability that the way back starts from the real image or label, resized to the fake's size
             (nearest), which keeps the generators from agreeing on inverted greys; both kinds need equal channels.
-        kickstart_steps: iterations at the start of the run in which this happens.
+        kickstart_steps: iterations at the start of the training in which this happens, and again where it is taken back
+            there (see :class:`rockmonai.handlers.Tuner`).
         max_grad_norm: the gradients of both generators together are scaled down to this norm; None for no limit.
         amp: False, True, ``"bf16"`` or ``"fp16"`` (see :func:`rockmonai.engines.amp_dtype`).
         inferer: how the generators are applied; the default calls them.
@@ -68,8 +74,8 @@ class CycleGANTrainer(Trainer):
             event_names: as in :class:`monai.engines.SupervisedTrainer`.
 
     Raises:
-        UsageError: if ``kickstart`` is no probability or, in the first iteration, if identity losses are asked of
-            networks that change the size of images.
+        UsageError: if ``kickstart`` is no probability, something is given for other games than these or, in the first
+            iteration, if identity losses are asked of networks that change the size of images.
     """
 
     # What a game adds to the names of its losses and logits, and the fakes and reals it is about.
@@ -92,8 +98,8 @@ class CycleGANTrainer(Trainer):
         discriminator_image: nn.Module,
         discriminator_label: nn.Module,
         d_optimizer: Optimizer,
-        adversarial: AdversarialLoss,
-        d_weight: float = 1.0,
+        adversarial: AdversarialLoss | Mapping[str, AdversarialLoss],
+        d_weight: float | Mapping[str, float] = 1.0,
         gradient_penalty_weight: float = 0.0,
         pool_size: int = 0,
         kickstart: float = 0.0,
@@ -110,8 +116,8 @@ class CycleGANTrainer(Trainer):
         decollate: bool = True,
         event_names: list[str | EventEnum | type[EventEnum]] | None = None,
     ) -> None:
-        if not 0 <= kickstart <= 1:
-            raise UsageError(f"kickstart is {kickstart}, but it is a probability: pass a number from 0 to 1.")
+        _check_games("adversarial", adversarial)
+        _check_games("d_weight", d_weight)
         device = torch.device(device)
         self.network = network
         self.reverse_network = reverse_network
@@ -124,8 +130,7 @@ class CycleGANTrainer(Trainer):
         self.d_weight = d_weight
         self.gradient_penalty_weight = gradient_penalty_weight
         self.pools = {game: HistoryPool(pool_size) for game in self.games}
-        self.kickstart = kickstart
-        self.kickstart_steps = kickstart_steps
+        self.kickstart = Kickstart(kickstart, kickstart_steps)
         self.max_grad_norm = max_grad_norm
         self.inferer = SimpleInferer() if inferer is None else inferer
         self.dtype = amp_dtype(amp, device)
@@ -147,17 +152,19 @@ class CycleGANTrainer(Trainer):
 
     def state_objects(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside the networks and optimisers that the config names."""
-        return {"grad_scaler": self.grad_scaler, **{f"pool{game}": pool for game, pool in self.pools.items()}}
+        pools = {f"pool{game}": pool for game, pool in self.pools.items()}
+        return {"grad_scaler": self.grad_scaler, "kickstart": self.kickstart, **pools}
 
     def _iteration(self, engine: Trainer, batchdata: Mapping[str, Tensor]) -> dict:
         state = self.state
         image, label = self.prepare_batch(batchdata, state.device, self.non_blocking)[:2]
-        if any({"pred", "image"} <= {*term.compared} for term in self.losses):
-            image.requires_grad_()  # a Jacobian penalty differentiates the prediction by it
+        for key, real in (("image", image), ("label", label)):
+            if key in self.compared:
+                real.requires_grad_()  # a loss may differentiate by it, as a Jacobian penalty does
         state.losses, state.logits = {}, {}
         # The first draw that follows from the seed of the iteration (see rockmonai.handlers.KeyedRandomness): no pool
         # and no dropout changes it.
-        kickstart = state.iteration <= self.kickstart_steps and bool(torch.rand(()) < self.kickstart)
+        kickstart = self.kickstart()
 
         self.network.train()
         self.reverse_network.train()
@@ -179,13 +186,13 @@ class CycleGANTrainer(Trainer):
         for game, (fake, real) in self.games.items():
             loss, losses, logits = discriminator_loss(
                 self.discriminators[game],
-                self.adversarial,
+                of_game(self.adversarial, game),
                 state.output[real].detach(),
                 self.pools[game](state.output[fake].detach()),
                 self.dtype,
                 self.gradient_penalty_weight,
             )
-            total.append(self.d_weight * loss)
+            total.append(of_game(self.d_weight, game) * loss)
             state.losses |= {name + game: value for name, value in losses.items()}
             state.logits |= {name + game: value for name, value in logits.items()}
         optimizer_step(self.d_optimizer, torch.stack(total).sum(), self.grad_scaler)
@@ -196,7 +203,8 @@ class CycleGANTrainer(Trainer):
             output |= self._further_passes(kickstart)
             terms = {term.name: term({**batchdata, **output}) for term in self.losses}
             for game, (fake, _) in self.games.items():
-                terms["adversarial" + game] = fooling_loss(self.discriminators[game], self.adversarial, output[fake])
+                adversarial = of_game(self.adversarial, game)
+                terms["adversarial" + game] = fooling_loss(self.discriminators[game], adversarial, output[fake])
             loss = torch.stack([term.float() for term in terms.values()]).sum()
         self.state.losses |= {name: term.item() for name, term in terms.items()}
         output["loss"] = loss
@@ -221,3 +229,12 @@ class CycleGANTrainer(Trainer):
             "identity_label": (label, self.network),
         }
         return {key: self.inferer(*of) for key, of in passes.items() if key in self.compared}
+
+
+def _check_games(name: str, given: Any) -> None:
+    """Refuse a mapping that has not one value for each game."""
+    if isinstance(given, Mapping) and given.keys() != {"image", "label"}:
+        raise UsageError(
+            f"{name} is given for {', '.join(given) or 'nothing'}; give one value for both games, or one each for "
+            "'image' and 'label'."
+        )

@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 from rockmonai.engines.history_pool import HistoryPool
 from rockmonai.engines.precision import amp_dtype, autocast
 from rockmonai.engines.shared_statistics import share_statistics
-from rockmonai.engines.steps import discriminator_loss, fooling_loss, optimizer_step
+from rockmonai.engines.steps import bare, discriminator_loss, fooling_loss, optimizer_step
 from rockmonai.errors import UsageError
 from rockmonai.losses import AdversarialLoss, LossTerm
 
@@ -29,6 +29,7 @@ class GANTrainer(Trainer):
     then the generator learns from the same prediction. The reals are the labels. ``state.output`` holds ``image``,
     ``label``, ``pred`` and ``loss``; ``state.losses`` every loss by its name, times its weight, as numbers. A network
     that learns in several ways at once returns a mapping, with ``pred`` and whatever else the loss terms compare.
+    What waits for the end of a warm-up sees the first label at its start, so that a size which it refuses is told then.
     Ranks that train together share the running statistics of their batch norms after every iteration, so that all
     validate the same network, and the one that saves it saves them.
 
@@ -55,7 +56,8 @@ class GANTrainer(Trainer):
             event_names: as in :class:`monai.engines.SupervisedTrainer`.
 
     Raises:
-        UsageError: if a discriminator comes without its optimiser or its loss.
+        UsageError: if a discriminator comes without its optimiser or its loss, or if a loss waits for the end of a
+            warm-up that has none.
     """
 
     # What a game adds to the names of its losses and logits, and the fakes and reals it is about.
@@ -95,6 +97,12 @@ class GANTrainer(Trainer):
         self.network = network
         self.optimizer = optimizer
         self.losses = [term for term in losses if term.active]
+        waiting = [term.name for term in self.losses if not term.warmup]
+        if waiting and warmup_epochs >= max_epochs:
+            raise UsageError(
+                f"Among the losses, {' and '.join(waiting)} would count after the warm-up only, but all {max_epochs} "
+                f"epochs are warm-up (warmup_epochs is {warmup_epochs}): lower warmup_epochs, or give a weight of 0."
+            )
         self.discriminator = discriminator
         self.d_optimizer = d_optimizer
         self.adversarial = adversarial
@@ -162,6 +170,8 @@ class GANTrainer(Trainer):
         made = made if isinstance(made, Mapping) else {"pred": made}
         state.output = {"image": image, "label": label, **made}
         self.fire_event(IterationEvents.FORWARD_COMPLETED)
+        if state.iteration == 1 and self.phase == "warmup":
+            self._rehearse(batchdata)
         if adversarial:
             self._discriminator_step(image, label, made["pred"].detach())
         if generator_learns:
@@ -173,6 +183,22 @@ class GANTrainer(Trainer):
         state.output = {key: value.detach() for key, value in state.output.items()}
         self.fire_event(IterationEvents.MODEL_COMPLETED)
         return state.output
+
+    @torch.no_grad()
+    def _rehearse(self, batchdata: Mapping[str, Any]) -> None:
+        """Show the label, as a perfect prediction, to all that waits for the end of the warm-up; nothing learns."""
+        output = self.state.output
+        image, label = output["image"], output["label"]
+        with autocast(self.dtype, self.state.device):
+            for term in self.losses:
+                if not (term.warmup or term.needs_input_gradient):
+                    term({**batchdata, **output, "pred": label})
+            if self.discriminator is not None:
+                discriminator = bare(self.discriminator)
+                training = discriminator.training
+                # No statistics are updated, and no dropout draws.
+                discriminator.eval()(self._shown(image, label))
+                discriminator.train(training)
 
     def _discriminator_step(self, image: Tensor, label: Tensor, pred: Tensor) -> None:
         discriminator, adversarial = self.discriminator, self.adversarial

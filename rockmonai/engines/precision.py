@@ -13,7 +13,8 @@ def amp_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
     """Return the dtype that autocast uses on ``device``, or None for plain float32.
 
     Args:
-        amp: False (float32), ``"bf16"``, ``"fp16"``, or True: bf16 where the device computes with it, else fp16.
+        amp: False (float32), ``"bf16"``, ``"fp16"``, or True: bf16 where the device computes with it, else fp16 on
+            a GPU and float32 on a CPU.
         device: where the network runs.
 
     Raises:
@@ -21,6 +22,8 @@ def amp_dtype(amp: bool | str, device: torch.device) -> torch.dtype | None:
     """
     if amp is False or amp is None:
         return None
+    if amp is True and device.type == "cpu":
+        return torch.bfloat16 if torch.backends.cpu.get_cpu_capability().startswith(("AVX512", "SVE")) else None
     if amp is True:
         bf16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if bf16 else torch.float16

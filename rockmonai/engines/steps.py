@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from torch.optim import Optimizer
 
 from rockmonai.engines.precision import autocast
 from rockmonai.losses import AdversarialLoss, gradient_penalty
+
+T = TypeVar("T")
 
 
 def discriminator_loss(
@@ -52,6 +56,16 @@ def fooling_loss(discriminator: nn.Module, adversarial: AdversarialLoss, fake: T
     """Return what a generator pays for ``fake``; the discriminator passes gradients on but collects none."""
     discriminator.requires_grad_(False)
     return adversarial.for_generator(bare(discriminator)(fake))
+
+
+def of_game(given: T | Mapping[str, T], game: str) -> T:
+    """Return what is given for one game: by its name, or for all games alike.
+
+    Args:
+        given: a value, or one of each game by the kind of images that it is about, such as ``"image"``.
+        game: what it adds to the names of its losses, such as ``"_image"``.
+    """
+    return given[game.removeprefix("_")] if isinstance(given, Mapping) else given
 
 
 def optimizer_step(

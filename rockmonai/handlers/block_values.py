@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from rockmonai.errors import ModelError, NumericalError
+from rockmonai.errors import DataError, ModelError, NumericalError
 from rockmonai.inferers.tiling import Tiling
 from rockmonai.transforms import uncertainty, unscale_grey
 from rockmonai.volumes.blocks import Block, in_words, scaled, size_of, within
@@ -35,6 +35,24 @@ def core_of(pred: torch.Tensor, block: Block, tiling: Tiling) -> torch.Tensor:
             "is given."
         )
     return pred[0][(slice(None), *within(core, read))]
+
+
+def check_limits(limits: Limits | None, dtype: np.dtype) -> None:
+    """Refuse a range of greys of which an output of type ``dtype`` can hold none.
+
+    Args:
+        limits: the greys of -1 and 1; None for predictions that are written as they are.
+        dtype: of the output.
+
+    Raises:
+        DataError: every prediction in [-1, 1] would be clipped to the same grey.
+    """
+    black, white = _ends(limits, dtype)
+    if limits is not None and (white <= -1 or black >= 1):
+        raise DataError(
+            f"The result has greys from {limits[0]:g} to {limits[1]:g}, none of which {dtype} can hold: pass an "
+            "--output_dtype that does, such as uint16 or float32, or another grey range."
+        )
 
 
 def greys_of(pred: torch.Tensor, limits: Limits | None, dtype: np.dtype) -> tuple[np.ndarray, int]:

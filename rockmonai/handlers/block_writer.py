@@ -21,7 +21,7 @@ from monai.engines.workflow import Workflow
 from rockmonai.data.scan import Scan
 from rockmonai.errors import DataError, Stopped, UsageError
 from rockmonai.handlers.bar import Bar
-from rockmonai.handlers.block_values import classes_of, core_of, greys_of, uncertainty_of
+from rockmonai.handlers.block_values import check_limits, classes_of, core_of, greys_of, uncertainty_of
 from rockmonai.handlers.on_failure import on_failure
 from rockmonai.handlers.stop_signals import StopSignals
 from rockmonai.inferers.tiling import Tiling
@@ -60,6 +60,7 @@ class BlockWriter:
 
     Raises:
         UsageError: an uncertainty or a picture is wanted of what are no classes, or of a class without a colour.
+        DataError: the output's type holds none of the greys of the ``grey_range``.
     """
 
     def __init__(
@@ -82,6 +83,11 @@ class BlockWriter:
         self.limits = (
             None if grey_range is None or store.classes else output_limits(grey_range, scan.dtype, store.dtype)
         )
+        try:
+            check_limits(self.limits, store.dtype)
+        except DataError:
+            store.discard()  # no block was written, and the run that is to come has another type or range
+            raise
         self.signals = StopSignals()
         self._pool = ThreadPoolExecutor(1)
         self._pending: deque[Future] = deque()

@@ -8,6 +8,7 @@ from statistics import fmean, median
 from ignite.engine import Events
 
 from rockmonai.engines import CycleGANTrainer, GANTrainer
+from rockmonai.engines.steps import of_game
 from rockmonai.errors import NumericalError
 
 logger = logging.getLogger("rockmonai")
@@ -56,7 +57,7 @@ class CollapseMonitor:
 
     def _watch(self, engine: GANTrainer | CycleGANTrainer, game: str) -> None:
         """Do so for one game."""
-        state, adversarial = engine.state, engine.adversarial
+        state, adversarial = engine.state, of_game(engine.adversarial, game)
         assert adversarial is not None
         fake, real = engine.games[game]
         on_reals = (state.logits[f"real{game}"] > adversarial.boundary).float().mean().item()

@@ -64,11 +64,11 @@ def rise_score(values: Sequence[float], window: int = 100) -> float:
 
 
 def cycle_score(values: Sequence[float], lowest: float, window: int = 100) -> float:
-    """Return 20 if a cycle loss has left the best that it ever was, else 0.
+    """Return 20 if the difference that a cycle leaves has left the least that it ever was, else 0.
 
     Args:
-        values: the loss of every iteration, at least ``window`` of them, without its weight; an absolute difference of
-            greys whose standard deviation is about 1.
+        values: the mean absolute difference of every iteration, at least ``window`` of them, in standard deviations of
+            the real greys.
         lowest: minimum over the training of its running mean over a fifth of ``window``.
         window: iterations; the mean over the last of them may be up to 1.4 times 0.1 more than ``lowest``.
     """

@@ -147,7 +147,7 @@ class BalancedWeights(_AdaptedWeights):
 
     def check(self, engine: GANTrainer) -> None:
         """Raise a UsageError if a term is not there, or off."""
-        known = weights_of(engine)
+        known = {name: weight for name, weight in weights_of(engine).items() if weight}
         for name in self.measured:
             if name not in known:
                 raise UsageError(
@@ -193,10 +193,14 @@ class TargetDiscriminatorLoss(_AdaptedWeights):
         self.target = target
 
     def check(self, engine: GANTrainer) -> None:
-        """Raise a UsageError if there is no adversarial term, or one whose loss has no scale."""
+        """Raise a UsageError if there is no adversarial term, or one whose loss has no scale, or one that is off."""
         if engine.adversarial is None or engine.adversarial.mode == "wgangp":
             found = "none" if engine.adversarial is None else "a Wasserstein critic, whose loss has no scale"
             raise UsageError(f"A target for the discriminator's loss needs a vanilla or lsgan one, found {found}.")
+        if not engine.adversarial.weight:
+            raise UsageError(
+                "The search multiplies the weight of the adversarial term, found a weight of 0: give it one above 0."
+            )
 
     def wanted(
         self, weights: Mapping[str, float], sizes: Mapping[str, float], earlier: dict[str, float]

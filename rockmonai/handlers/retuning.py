@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from rockmonai.engines import CycleGANTrainer, GANTrainer
 from rockmonai.losses import normalised_weights
@@ -12,14 +13,20 @@ from rockmonai.losses import normalised_weights
 ADVERSARIAL = "adversarial"
 """Name of the generators' side of a game among the weights."""
 
+DISCRIMINATOR = "discriminator"
+"""Name of the discriminators' side of two games."""
+
 
 def weights_of(engine: GANTrainer | CycleGANTrainer) -> dict[str, float]:
-    """Return the weight of every term, of what fools discriminators and, of two games, ``discriminator``."""
+    """Return the weight of every term, of what fools discriminators and, of two games, ``discriminator``.
+
+    Where each game has weights of its own, these are called ``adversarial_image`` and so on.
+    """
     weights = {term.name: term.weight for term in engine.losses}
     if engine.adversarial is not None:
-        weights[ADVERSARIAL] = engine.adversarial.weight
+        weights |= {name: loss.weight for name, loss in named(ADVERSARIAL, engine.adversarial).items()}
     if isinstance(engine, CycleGANTrainer):
-        weights["discriminator"] = engine.d_weight
+        weights |= named(DISCRIMINATOR, engine.d_weight)
     return weights
 
 
@@ -28,9 +35,23 @@ def set_weights(engine: GANTrainer | CycleGANTrainer, weights: Mapping[str, floa
     weights = weights_of(engine) | dict(weights)
     engine.losses = [replace(term, weight=weights[term.name]) for term in engine.losses]
     if engine.adversarial is not None:
-        engine.adversarial = replace(engine.adversarial, weight=weights[ADVERSARIAL])
+        engine.adversarial = _each(
+            lambda name, loss: replace(loss, weight=weights[name]), ADVERSARIAL, engine.adversarial
+        )
     if isinstance(engine, CycleGANTrainer):
-        engine.d_weight = weights["discriminator"]
+        engine.d_weight = _each(lambda name, _: weights[name], DISCRIMINATOR, engine.d_weight)
+
+
+def named(name: str, given: Any) -> dict[str, Any]:
+    """Return what is given for all games as ``name``, or for each as ``name_image`` and ``name_label``."""
+    return {f"{name}_{kind}": one for kind, one in given.items()} if isinstance(given, Mapping) else {name: given}
+
+
+def _each(change: Callable[[str, Any], Any], name: str, given: Any) -> Any:
+    """Return what is given for all games, or for each, changed by its name."""
+    if isinstance(given, Mapping):
+        return {kind: change(f"{name}_{kind}", one) for kind, one in given.items()}
+    return change(name, given)
 
 
 def rates_of(engine: CycleGANTrainer) -> list[list[float]]:

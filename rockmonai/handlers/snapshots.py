@@ -11,7 +11,7 @@ from rockmonai.engines import CycleGANTrainer
 
 
 def take_snapshot(engine: CycleGANTrainer) -> dict[str, Any]:
-    """Return copies of the states of networks, optimisers, pools and scaler, in the memory of the CPU.
+    """Return copies of the states of networks, optimisers and what else the trainer keeps, in the memory of the CPU.
 
     It is made of tensors and plain values only, so that it can travel with a checkpoint.
     """

@@ -8,35 +8,43 @@ import random
 from collections.abc import Mapping
 from statistics import fmean
 
-import torch
 from ignite.engine import Events
 
 from rockmonai.data.keyed import keyed_seed
 from rockmonai.engines import CycleGANTrainer
+from rockmonai.engines.steps import of_game
 from rockmonai.errors import UsageError
-from rockmonai.handlers.failure_score import cycle_score, flip_score, grey_correlation, rise_score, slope
+from rockmonai.handlers.failure_score import cycle_score, flip_score, rise_score, slope
 from rockmonai.handlers.loss_weights import mean_over_ranks
-from rockmonai.handlers.retuning import moved_rates, moved_weights, rates_of, set_rates, set_weights, weights_of
+from rockmonai.handlers.retuning import (
+    ADVERSARIAL,
+    DISCRIMINATOR,
+    moved_rates,
+    moved_weights,
+    named,
+    rates_of,
+    set_rates,
+    set_weights,
+    weights_of,
+)
 from rockmonai.handlers.snapshots import restore_snapshot, take_snapshot
+from rockmonai.handlers.symptoms import NOTED, correlations, differences, losses, verdicts
 
 logger = logging.getLogger("rockmonai")
-
-VERDICTS = ("accuracy", "fooled")
-"""What is noted of the discriminators beside the losses."""
 
 
 class Tuner:
     """Checks every ``interval`` iterations whether the training has failed, and if so repeats them differently.
 
-    The score of a check sums up inverted contrast in the last batch, losses that rise and cycle losses that have left
-    their minimum (see :mod:`rockmonai.handlers.failure_score`), all without the weights, which change. Above 1,
-    networks, optimisers, pools and the record of losses return to the newest snapshot that is two intervals older than
-    the furthest that the training ever got, or else to the oldest; after each ten attempts in vain, to one that is
-    another interval older. Iterations are counted on, so that other batches come. Then the learning rates move towards
-    what suits the game (see :func:`rockmonai.handlers.retuning.moved_rates`). The first return restores the weights of
-    the config; any other one moves them at random and raises those of cycle losses that do not fall, of the adversarial
-    loss if discriminators are fooled by under 40 % of the fakes, and of the discriminators' losses if under 60 % of
-    their verdicts are right.
+    The score of a check sums up inverted contrast in the last batch, losses that rise and cycles that have left their
+    minimum (see :mod:`rockmonai.handlers.failure_score`), all without the weights, which change. Above 1, networks,
+    optimisers, pools and the record of losses return to the newest snapshot that is two intervals older than the
+    furthest that the training ever got, or else to the oldest; after each ten attempts in vain, to one that is another
+    interval older. Iterations are counted on, so that other batches come, but for those of a kickstart, which come
+    again. Then the learning rates move towards what suits the game (see
+    :func:`rockmonai.handlers.retuning.moved_rates`). The first return restores the weights of the config; any other one
+    moves them at random and raises those of cycle losses that do not fall, of the adversarial loss if discriminators
+    are fooled by under 40 % of the fakes, and of the discriminators' losses if under 60 % of their verdicts are right.
 
     A training that does not fail is not touched, unless ``explore`` is set. Snapshots of passed checks lie in the
     memory of the CPU and travel with the checkpoints, which become up to four times as large. Draws depend on the seed
@@ -45,8 +53,10 @@ class Tuner:
     comes later among the handlers, takes them for metrics.csv. Let no schedule set the same learning rates.
 
     Source: the rules of 3DCycleGAN, https://github.com/pvilla/3DCycleGaN. Their bounds of a weight, 0.1 and 100, are
-    meant for weights that sum to about 200 (see :func:`rockmonai.losses.normalised_weights`), that of the cycle losses
-    for greys with a standard deviation of about 1.
+    meant for weights that sum to about 200 (see :func:`rockmonai.losses.normalised_weights`). Their bound of the cycle
+    losses is meant for mean absolute differences of greys with a standard deviation of 1: whatever loss the terms of
+    the cycles have, these differences are measured, in standard deviations of the real images over the last two
+    intervals.
 
     Args:
         interval: iterations between checks, and in each of the spans that a check compares.
@@ -73,13 +83,20 @@ class Tuner:
         """Follow ``engine``, a :class:`rockmonai.engines.CycleGANTrainer`.
 
         Raises:
-            UsageError: if it is of another kind, or if its discriminators are critics, which have no right answers.
+            UsageError: if it is of another kind, if its discriminators are critics, which have no right answers, or if
+                no generator learns from them.
         """
-        if not isinstance(engine, CycleGANTrainer) or engine.adversarial.mode == "wgangp":
-            found = "a Wasserstein critic" if isinstance(engine, CycleGANTrainer) else f"a {type(engine).__name__}"
-            raise UsageError(f"A tuner needs a CycleGANTrainer with mode vanilla or lsgan, found {found}: remove it.")
+        found = _untunable(engine)
+        if found is not None:
+            raise UsageError(
+                f"A tuner needs a CycleGANTrainer with mode vanilla or lsgan and adversarial weights above 0, found "
+                f"{found}: remove it."
+            )
         self.first_weights, self.first_rates = weights_of(engine), rates_of(engine)
         self.cycles = [t.name for t in engine.losses if {"recovered_image", "recovered_label"} & {*t.compared}]
+        self.errors = {
+            f"error_{kind}": f"std_{kind}" for kind in ("image", "label") if f"recovered_{kind}" in engine.compared
+        }
         record = {"step": 0, "series": {}, "lowest": {}}
         counters = {"furthest": 0, "attempts": 0, "rollbacks": 0}
         engine.state.tuner = {"record": record, "snapshots": [], "weights": {}, **counters}
@@ -100,15 +117,18 @@ class Tuner:
 
     def _note(self, engine: CycleGANTrainer) -> bool:
         """Add the iteration to the record, unless it overflowed in fp16, which is no step of the training."""
-        measured = _losses(engine) | _verdicts(engine)
+        measured = losses(engine) | verdicts(engine) | differences(engine)
         means = dict(zip(measured, mean_over_ranks(list(measured.values())), strict=True))
         if not all(map(math.isfinite, means.values())):
             return False
         record, width, kept = engine.state.tuner["record"], self.interval // 5, 2 * self.interval + self.interval // 5
         series = {name: [*record["series"].get(name, []), mean][-kept:] for name, mean in means.items()}
+        for error, std in self.errors.items():
+            # Of all recent batches: one of air alone may have a single grey.
+            series[error][-1] /= fmean(series[std]) or 1.0
         lowest = record["lowest"]
         if record["step"] + 1 >= width:
-            lowest = {name: min(lowest.get(name, math.inf), fmean(series[name][-width:])) for name in self.cycles}
+            lowest = {name: min(lowest.get(name, math.inf), fmean(series[name][-width:])) for name in self.errors}
         # Snapshots share its parts: it is made anew, never changed.
         engine.state.tuner["record"] = {"step": record["step"] + 1, "series": series, "lowest": lowest}
         return True
@@ -116,15 +136,15 @@ class Tuner:
     def _check(self, engine: CycleGANTrainer) -> None:
         state, record = engine.state.tuner, engine.state.tuner["record"]
         state["furthest"] = max(state["furthest"], record["step"])
-        parts = {"flip": flip_score(mean_over_ranks(_correlations(engine)))}
+        parts = {"flip": flip_score(mean_over_ranks(correlations(engine)))}
         if record["step"] <= self.start:
             # Of all snapshots only the first, of networks that have learnt nothing, may have inverted contrast.
             if parts["flip"] <= 1:
                 self._take_snapshot(engine)
             return
-        series, cycles = record["series"], self.cycles
-        parts["rise"] = sum(rise_score(series[name], self.interval) for name in series if name not in VERDICTS)
-        parts["cycle"] = max((cycle_score(series[c], record["lowest"][c], self.interval) for c in cycles), default=0.0)
+        series, lowest = record["series"], record["lowest"]
+        parts["rise"] = sum(rise_score(series[name], self.interval) for name in series if name not in NOTED)
+        parts["cycle"] = max((cycle_score(series[e], lowest[e], self.interval) for e in self.errors), default=0.0)
         score = sum(parts.values())
         if score > 1:
             self._roll_back(engine, f"{score:.3g}, " + ", ".join(f"{name} {part:.3g}" for name, part in parts.items()))
@@ -175,9 +195,9 @@ class Tuner:
         usual = fmean(map(abs, slopes.values())) if slopes else 0.0
         raised = {name for name, rise in slopes.items() if rise > -usual}
         if self._recent("fooled", record) < 0.4:
-            raised.add("adversarial")
+            raised |= named(ADVERSARIAL, engine.adversarial).keys()
         if self._recent("accuracy", record) < 0.6:
-            raised.add("discriminator")
+            raised |= named(DISCRIMINATOR, engine.d_weight).keys()
         draw = random.Random(keyed_seed(self.seed, engine.state.iteration))
         return moved_weights(weights_of(engine), draw, spread, raised, gain)
 
@@ -189,32 +209,14 @@ class Tuner:
         return fmean(record["series"][verdict][-self.interval :])
 
 
-def _losses(engine: CycleGANTrainer) -> dict[str, float]:
-    """Return the losses of the iteration without their weights."""
-    losses = engine.state.losses
-    bare = {term.name: losses[term.name] / term.weight for term in engine.losses}
-    for game in engine.games:
-        bare[f"adversarial{game}"] = losses[f"adversarial{game}"] / engine.adversarial.weight
-        bare[f"discriminator{game}"] = losses[f"discriminator{game}"]
-    return bare
-
-
-def _verdicts(engine: CycleGANTrainer) -> dict[str, float]:
-    """Return the share of right verdicts of both discriminators, and that of fakes taken for real."""
-    logits, boundary = engine.state.logits, engine.adversarial.boundary
-    reals, fakes = (
-        fmean((logits[f"{kind}{game}"] > boundary).float().mean().item() for game in engine.games)
-        for kind in ("real", "fake")
-    )
-    return {"accuracy": (reals + 1 - fakes) / 2, "fooled": fakes}
-
-
-def _correlations(engine: CycleGANTrainer) -> list[float]:
-    """Return the correlation of greys of the last batch in both directions."""
-    output = engine.state.output
-    if isinstance(output, list):  # decollated
-        output = {key: torch.stack([item[key] for item in output]) for key in ("image", "label", "pred", "fake_image")}
-    return [grey_correlation(output["pred"], output["image"]), grey_correlation(output["fake_image"], output["label"])]
+def _untunable(engine: object) -> str | None:
+    """Return what a tuner cannot work with, if so."""
+    if not isinstance(engine, CycleGANTrainer):
+        return f"a {type(engine).__name__}"
+    games = [of_game(engine.adversarial, game) for game in engine.games]
+    if any(game.mode == "wgangp" for game in games):
+        return "a Wasserstein critic"
+    return "an adversarial weight of 0" if any(game.weight == 0 for game in games) else None
 
 
 def _listed(weights: Mapping[str, float]) -> str:

@@ -61,17 +61,18 @@ def texture_loss(
 ) -> torch.Tensor:
     r"""Return the distance of the co-occurrence matrices of two batches, a scalar from 0 to 1.
 
-    .. math:: L = \left\langle \tfrac{1}{2} \sum_{ij} \left| P_{ij}(pred) - P_{ij}(label) \right| \right\rangle
+    .. math:: L = \left\langle \tfrac{1}{n^2 - 1} \sum_{ij} \left| C_{ij}(pred) - C_{ij}(label) \right| \right\rangle
 
-    the mean total variation distance of the matrices :math:`P` of :func:`cooccurrence` over images, channels and
-    offsets: the share of the pairs of voxels that would have to be of other greys. The same texture elsewhere costs
-    next to nothing, so that it belongs beside a pixel loss.
+    the mean over images, channels and offsets, where :math:`C_{ij}` is the share of pairs whose greys are at most
+    those of the levels i and j: the matrices of :func:`cooccurrence`, summed along both axes, of n levels. Distribution
+    functions tell how far apart greys are, as Wasserstein's distance does, so that a prediction without any texture is
+    drawn towards that of the label, however far away; 1 is black against white. The same texture elsewhere costs next
+    to nothing, so that it belongs beside a pixel loss.
 
     Args:
         pred: greys (B, C, [Z,] Y, X) in [-1, 1]; there is no gradient outside.
         label: what they should be, same shape.
-        levels: number of grey levels; more tell finer changes apart, but the gradient of a voxel comes from the two
-            levels around its grey alone.
+        levels: number of grey levels; texture that is finer than the step between two of them is hardly told apart.
         distances: of the pairs, in voxels.
 
     Raises:
@@ -80,7 +81,7 @@ def texture_loss(
     """
     check_same_shape(pred, label)
     difference = cooccurrence(pred, levels, distances) - cooccurrence(label, levels, distances)
-    return difference.abs().sum((-2, -1)).mean() / 2
+    return difference.cumsum(-2).cumsum(-1).abs().sum((-2, -1)).mean() / (levels**2 - 1)
 
 
 def _memberships(images: torch.Tensor, levels: int, reach: int) -> tuple[torch.Tensor, list[int]]:
@@ -90,10 +91,13 @@ def _memberships(images: torch.Tensor, levels: int, reach: int) -> tuple[torch.T
     """
     greys = images.to(torch.promote_types(images.dtype, torch.float32)).flatten(0, 1)
     level = (greys.clamp(-1, 1) + 1) / 2 * (levels - 1)
-    padded = F.pad(level, (0, reach) * (level.ndim - 2), value=-1.0)
+    padded = F.pad(level, (0, reach) * (level.ndim - 2), value=-2.0)
     strides = [math.prod(padded.shape[axis + 1 :]) for axis in range(1, padded.ndim)]
-    centres = torch.arange(levels, device=padded.device, dtype=padded.dtype)[:, None]
-    return (1 - (padded.flatten(1)[:, None] - centres).abs()).relu(), strides
+    voxels, number = padded.flatten(1)[:, None], torch.arange(levels, device=padded.device)[:, None]
+    # A grey at a level has a gradient, too, as if it were above it, or below white.
+    below = voxels.detach().floor().clamp(max=levels - 2)
+    above = voxels - below
+    return (number == below) * (1 - above) + (number == below + 1) * above, strides
 
 
 def _directions(dims: int) -> list[tuple[int, ...]]:

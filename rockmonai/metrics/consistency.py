@@ -20,7 +20,7 @@ def downsampling_error(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
     The root mean square of the difference, in standard deviations of the input: 0 for a prediction that adds nothing
     but details below the input's voxels, 1 for one grey everywhere, 1.4 for another rock of the same greys. A network
     that takes noise away is as far from its input as that noise; one that changes the greys of all phases, too, so that
-    it needs no label but must be read beside :func:`contrast_correlation`.
+    it needs no label but must be read beside :func:`contrast_correlation`. NaN where the input has one grey only.
 
     Args:
         pred: images, (B, C, [Z,] Y, X), any dtype.
@@ -31,7 +31,9 @@ def downsampling_error(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
         DataError: where the sides are no such multiples, or the channels differ.
     """
     pred, image = _on_the_coarser_grid(pred, image)
-    return ((pred - image).square().mean(1) / image.var(1, correction=0)).sqrt().float()
+    variance = image.var(1, correction=0)
+    error = ((pred - image).square().mean(1) / variance).sqrt()
+    return error.where(variance > _NOTHING, torch.nan).float()
 
 
 def contrast_correlation(pred: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
@@ -50,7 +52,9 @@ def contrast_correlation(pred: torch.Tensor, image: torch.Tensor) -> torch.Tenso
         DataError: as for :func:`downsampling_error`.
     """
     pred, image = (values - values.mean(1, keepdim=True) for values in _on_the_coarser_grid(pred, image))
-    return ((pred * image).sum(1) / (pred.square().sum(1) * image.square().sum(1)).sqrt()).float()
+    variances = pred.square().mean(1), image.square().mean(1)
+    correlation = (pred * image).mean(1) / (variances[0] * variances[1]).sqrt()
+    return correlation.where(torch.minimum(*variances) > _NOTHING, torch.nan).float()
 
 
 def _on_the_coarser_grid(pred: torch.Tensor, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -105,7 +109,7 @@ class Consistency:
 
 
 class DownsamplingError(PerImageMetric):
-    """Mean of :func:`downsampling_error` over images, for a MONAI evaluator.
+    """Mean of :func:`downsampling_error` over the images with more than one grey, for a MONAI evaluator.
 
     Args:
         of: key of the images that are judged.
@@ -117,7 +121,7 @@ class DownsamplingError(PerImageMetric):
 
 
 class ContrastCorrelation(PerImageMetric):
-    """Mean of :func:`contrast_correlation` over images, for a MONAI evaluator.
+    """Mean of :func:`contrast_correlation` over the images with more than one grey, for a MONAI evaluator.
 
     Args:
         of: key of the images that are judged.

@@ -35,7 +35,8 @@ class EDSR(nn.Module):
         activation: MONAI's name of the activation; ``"prelu"`` learns one slope a layer,
             ``("prelu", {"num_parameters": width})`` one a channel (with ``expansion=1``).
         expansion: channels inside a block per channel between blocks; 2 to 4 give the wide activation of WDSR-A (Yu et
-            al., https://arxiv.org/abs/1808.08718), which affords half the ``width`` for the same cost.
+            al., https://arxiv.org/abs/1808.08718), without its weight normalisation; it affords half the ``width`` for
+            the same cost.
         residual_scale: factor of what a block adds to its features; 0.1 keeps the training of networks of 256 channels
             stable.
         final: activation of the output, ``"tanh"`` for images in [-1, 1]; ``None`` leaves it unbounded.
@@ -50,9 +51,10 @@ class EDSR(nn.Module):
 
     Attributes:
         multiple: sides of images are multiples of this.
+        least_side: shortest side of an image: 2 voxels, of which one is mirrored; more for a large last kernel.
 
     Raises:
-        UsageError: for a scale or a combination of options that has no network.
+        UsageError: for a scale or a combination of options that has no network; when called with a smaller image.
     """
 
     multiple = 1
@@ -80,6 +82,7 @@ class EDSR(nn.Module):
         if residual:
             check_residual(self, final, in_channels, out_channels)
         direct = upsampling == "direct"
+        self.least_side = max(2, tail_kernel // 2 // (1 if direct else scale) + 1)
         step = NearestStep if upsampling == "nearest" else SubpixelStep
         factors = [] if direct else prime_factors(scale)
 
@@ -95,11 +98,21 @@ class EDSR(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         """Return the fine image of a coarse ``image``."""
+        if not torch.jit.is_scripting():
+            self._check(image)
         features = self.head(image)
         pred = self.tail(self.upsample(features + self.body(features)))
         if self.interpolate is not None:
             pred = pred + self.interpolate(image)
         return pred
+
+    def _check(self, image: torch.Tensor) -> None:
+        # What traces the layers of a network hands over a stand-in without sides.
+        if isinstance(image, torch.Tensor) and min(image.shape[2:]) < self.least_side:
+            raise UsageError(
+                f"This EDSR mirrors images of {self.least_side} voxels a side or more at their borders, found "
+                f"{' x '.join(map(str, image.shape[2:]))}: take a larger image."
+            )
 
 
 class Block(nn.Module):

@@ -70,6 +70,14 @@ def output_limits(
     return grey_limits(grey_range, written if own else scanned)
 
 
+def difference_range(grey_range: GreyRange) -> GreyRange:
+    """Return the greys of -1 and 1 where differences of greys are written: from 0 to the width of ``grey_range``."""
+    if isinstance(grey_range, str):
+        return grey_range
+    lo, hi = grey_range
+    return [0.0, hi - lo]
+
+
 def _torch_dtype(dtype: torch.dtype | np.dtype | str) -> torch.dtype:
     if isinstance(dtype, torch.dtype):
         return dtype

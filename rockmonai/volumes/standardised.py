@@ -37,12 +37,12 @@ def moments(volume: Sliceable) -> tuple[float, float]:
     return float(mean), float(np.sqrt(squares / count))
 
 
-def grey_range(path: str | Path, standardise: bool = True, deviations: float = 3.0) -> list[float] | str:
-    """Return the greys that become -1 and 1 where a volume is standardised: so far below and above its mean.
+def grey_range(standardise: bool, path: str | Path | None = None, deviations: float = 3.0) -> list[float] | str:
+    """Return the greys that become -1 and 1: ``"dtype"``, or so many standard deviations either side of the mean.
 
     Args:
-        path: of the volume, see :func:`open_volume`.
-        standardise: False for ``"dtype"``, the full range of its type, without reading it.
+        standardise: False for ``"dtype"``, the full range of the type of a volume, which is then not read.
+        path: of the volume (see :func:`open_volume`); None for volumes that come :class:`Standardised`.
         deviations: how many standard deviations.
 
     Raises:
@@ -50,7 +50,7 @@ def grey_range(path: str | Path, standardise: bool = True, deviations: float = 3
     """
     if not standardise:
         return "dtype"
-    mean, std = moments(open_volume(path))
+    mean, std = (0.0, 1.0) if path is None else moments(open_volume(path))
     return [mean - deviations * std, mean + deviations * std]
 
 

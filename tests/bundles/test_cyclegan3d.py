@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import combinations
 
 import h5py
 import numpy as np
@@ -192,12 +193,31 @@ def test_the_way_back_is_the_same_network_everywhere(names):
     assert back.pop("coarser") and there == back
 
 
-def test_the_published_weights_sum_to_200():
+def test_the_published_weights_sum_to_200_and_each_role_has_its_own():
     """Weights of 10, 1 and 100, as published; its discriminators pay the sum of their errors, not the mean."""
     parser = ConfigParser(config_of(BUNDLE, "train", "paper"))
-    keys = ("adversarial_weight", "d_weight", "cycle_weight")
-    weights = [parser.get_parsed_content(key) for key in keys]
-    assert weights == pytest.approx([9.00901, 2 * 0.900901, 90.0901], rel=1e-5)
+    parser.update({"weights#weights#adversarial_image": 20, "weights#weights#cycle_label": 90})
+    losses, adversarial, d_weight = map(parser.get_parsed_content, ("losses", "adversarial", "d_weight"))
+    weights = {term.name: term.weight for term in losses}
+    assert weights == pytest.approx({"cycle_image": 90.0901, "cycle_label": 81.0811}, rel=1e-5)
+    games = {game: one.weight for game, one in adversarial.items()}
+    assert games == pytest.approx({"image": 18.018, "label": 9.00901}, rel=1e-5)
+    assert d_weight == pytest.approx(dict.fromkeys(("image", "label"), 2 * 0.900901), rel=1e-5)
+
+
+@pytest.mark.parametrize(("scale", "patch"), [(1, 128), (2, [64, 128, 128]), (4, 64)])
+def test_the_published_patches_are_those_of_the_fast_scan(scale, patch):
+    parser = ConfigParser(config_of(BUNDLE, "train", "paper"))
+    parser.update({"scale": scale})
+    assert parser.get_parsed_content("image_patch_size") == patch
+
+
+def test_the_published_symmetries_are_flips():
+    symmetry = ConfigParser(config_of(BUNDLE, "train", "paper")).get_parsed_content("symmetry")
+    image = torch.arange(8.0).reshape(1, 2, 2, 2)
+    flips = {tuple(image.flip(axes).flatten().tolist()) for n in range(4) for axes in combinations((1, 2, 3), n)}
+    symmetry.set_random_state(0)
+    assert {tuple(symmetry({"image": image})["image"].flatten().tolist()) for _ in range(200)} == flips
 
 
 def test_noise_and_sharpness_of_the_phases_are_an_overlay(tmp_path):
@@ -223,3 +243,62 @@ def test_noise_and_sharpness_of_the_phases_are_an_overlay(tmp_path):
 def test_the_tuner_watches_only_where_it_is_asked_for(tuner, tmp_path):
     flow = train(BUNDLE, write_small_set(tmp_path / "set", BUNDLE), tmp_path / "run", tuner=tuner)
     assert ("tuner" in vars(flow.parser.get_parsed_content("train#trainer").state)) is tuner
+
+
+def test_the_tuner_has_no_schedule_to_work_against(tmp_path):
+    flow = train(BUNDLE, write_small_set(tmp_path / "set", BUNDLE), tmp_path / "run", ["train", "tuner"], epochs=3)
+    trainer = flow.parser.get_parsed_content("train#trainer")
+    assert trainer.state.tuner["record"]["step"] == 9
+    begun = [flow.parser.get_parsed_content(key) for key in ("lr", "d_lr")]
+    assert [group["lr"] for part in (trainer.optimizer, trainer.d_optimizer) for group in part.param_groups] == begun
+
+
+def test_an_image_of_one_slice_has_its_guards(tmp_path):
+    grey = np.random.default_rng(0).integers(0, 256, (9, 32, 32), dtype=np.uint8)
+    tifffile.imwrite(tmp_path / "scan.tif", grey)
+    write_model(tmp_path, BUNDLE)
+    slab = {"slicewise": "z", "region": [[5, 6], [0, 32], [0, 32]], "block_size": 16}
+    predict(tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, bundle=BUNDLE, **slab)
+    report = json.loads((tmp_path / "clean.tif.guards.json").read_text())
+    clean, scan = tifffile.imread(tmp_path / "clean.tif").astype(float), grey[5].astype(float)
+    assert report["contrast_correlation"] == pytest.approx(np.corrcoef(scan.ravel(), clean.ravel())[0, 1], abs=1e-5)
+
+
+def test_greys_that_the_result_cannot_hold_are_refused_before_anything_is_computed(tmp_path):
+    tifffile.imwrite(tmp_path / "scan.tif", np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8))
+    write_model(tmp_path, BUNDLE)
+    files = (tmp_path / "scan.tif", tmp_path / "clean.tif", tmp_path, ["inference", "without_cycle"], BUNDLE)
+    with pytest.raises(RuntimeError) as refused:
+        predict(*files, label_grey_range=[18000, 42000])
+    assert "none of which uint8 can hold: pass an --output_dtype" in str(find_rock_error(refused.value))
+    predict(*files, label_grey_range=[18000, 42000], output_dtype="uint16")
+    assert open_volume(tmp_path / "clean.tif").dtype == np.uint16
+
+
+def evaluate(folder, dataset, **override):
+    """Score the model in ``folder`` and return what ``scores.json`` says of each metric."""
+    files = {"dataset_dir": str(dataset), "ckpt_dir": str(folder), "output_dir": str(folder / "scores")}
+    workflow(BUNDLE, "evaluate", "infer", **tiny_network(BUNDLE) | files | override).run()
+    return json.loads((folder / "scores" / "scores.json").read_text())["metrics"]
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_a_scan_without_a_truth_is_not_scored_against_itself(scale, tmp_path):
+    tifffile.imwrite(tmp_path / "scan.tif", np.random.default_rng(0).integers(0, 256, (64, 32), dtype=np.uint8))
+    write_model(tmp_path, BUNDLE, scale=scale)
+    with pytest.raises(RuntimeError) as refused:
+        evaluate(tmp_path, tmp_path / "scan.tif", scale=scale)
+    label = {1: "of its own", 2: "2 times as fine"}[scale]
+    assert f"scan.tif has no label {label}: an evaluation needs pairs" in str(find_rock_error(refused.value))
+
+
+def test_greys_beyond_the_range_are_no_error_of_the_prediction(tmp_path):
+    """A network that changes nothing scores a perfect pair as perfect, tails included."""
+    grey = np.random.default_rng(0).normal(0, 2, (32, 32)).astype(np.float32)
+    for key in ("image", "label"):
+        (tmp_path / "set" / "test" / key).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "set" / "test" / key / "rock.tif", grey)
+    write_checkpoint({"weight": torch.ones(1, 1, 1, 1), "bias": torch.zeros(1)}, tmp_path / "model.pt")
+    scores = evaluate(tmp_path, tmp_path / "set", network_def=WEIGHTED, spatial_dims=2, grey_range=[-3, 3])
+    assert scores["ssim"]["mean"] == scores["ssim_input"]["mean"] == pytest.approx(1)
+    assert scores["downsampling_error"]["mean"] == pytest.approx(0, abs=1e-6)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 
 import h5py
 import numpy as np
 import pytest
 import tifffile
+import torch
 from monai.bundle import ConfigParser
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio
@@ -22,6 +24,7 @@ from tests.bundles.runs import (
     tiny,
     tiny_evaluation,
     tiny_network,
+    train,
     workflow,
     write_small_set,
 )
@@ -71,8 +74,8 @@ def evaluated(dataset, run, *overlays, **override):
     return json.loads((run / "scores" / "scores.json").read_text())
 
 
-def rows(folder):
-    with (folder / "scores.csv").open() as file:
+def rows(folder, name="scores.csv"):
+    with (folder / name).open() as file:
         return list(csv.DictReader(file))
 
 
@@ -115,6 +118,67 @@ def test_features_without_their_weights_stop_before_the_training(tmp_path):
     found = find_rock_error(error.value)
     assert isinstance(found, UsageError) and "vgg19-dcbb9e9d.pth" in str(found)
     assert not list((tmp_path / "run").glob("*.pt"))
+
+
+def test_patches_too_small_for_the_discriminator_stop_the_warmup(tmp_path):
+    dataset = write_small_set(tmp_path / "set", BUNDLE)
+    with pytest.raises(RuntimeError) as error:
+        trained(dataset, tmp_path / "run", patch_size=12, epochs=3, warmup_epochs=2)
+    found = find_rock_error(error.value)
+    assert isinstance(found, UsageError) and "16 voxels a side or more, found 12 x 12" in str(found)
+    assert not list((tmp_path / "run").glob("*.pt"))
+
+
+def test_the_pixel_term_is_alone_in_the_first_phase(tmp_path):
+    dataset = write_small_set(tmp_path / "set", BUNDLE)
+    trained(dataset, tmp_path / "run", gradient_weight=0.1, texture_weight=1.0)
+    first, second = rows(tmp_path / "run", "metrics.csv")
+    assert float(first["pixel_loss"]) > 0
+    for name in ("gradient_loss", "texture_loss"):
+        assert not first[name] and float(second[name]) > 0
+
+
+def balanced(losses):
+    """The factor by which the guide's example changes the adversarial weight after an epoch."""
+    return 0.1 * losses["pixel_loss"] / losses["adversarial_loss"]
+
+
+def doubled_or_halved(losses):
+    return 2 if losses["discriminator_loss"] < 0.5 else 0.5
+
+
+TARGET = '{"+train#handlers": [{"_target_": "rockmonai.handlers.TargetDiscriminatorLoss", "interval": 1}]}'
+
+
+@pytest.mark.parametrize(
+    ("overlay", "factor"), [(None, balanced), (TARGET, doubled_or_halved)], ids=["guide", "target"]
+)
+def test_the_adversarial_weight_follows_the_losses(overlay, factor, tmp_path):
+    guide = (BUNDLES / BUNDLE / "docs" / "README.md").read_text()
+    (tmp_path / "balanced.json").write_text(overlay or re.search(r"```json\n(.*?)```", guide, re.S)[1])
+    dataset = write_small_set(tmp_path / "set", BUNDLE)
+    options = {"epochs": 3, "epoch_length": 1, "warmup_epochs": 1}
+    train(BUNDLE, dataset, tmp_path / "run", ["train", str(tmp_path / "balanced.json")], **options)
+    _, before, after = (
+        {name: float(value) for name, value in row.items() if value} for row in rows(tmp_path / "run", "metrics.csv")
+    )
+    assert after["adversarial_weight"] == pytest.approx(before["adversarial_weight"] * factor(before), rel=1e-3)
+
+
+def test_the_published_recipe_has_the_rates_and_slopes_of_the_original():
+    """1e-4 for both networks, a tenth of it after 100 epochs; Adam as it is by default; slopes that begin at 0."""
+    parser = ConfigParser(config_of(BUNDLE, "train", "paper"))
+    parser.update({"device": "cpu", "patch_size": 32, "network_def#width": 4, "discriminator_def#channels": 2})
+    for kind in ("", "d_"):
+        optimizer, schedule = (parser.get_parsed_content(f"{kind}{name}") for name in ("optimizer", "lr_scheduler"))
+        assert optimizer.defaults["betas"] == (0.9, 0.999) and optimizer.defaults["lr"] == 1e-4
+        for _ in range(100):
+            optimizer.step()
+            schedule.step()
+        assert schedule.get_last_lr()[0] == pytest.approx(1e-5, rel=1e-3)
+    network = parser.get_parsed_content("network_def")
+    slopes = [layer for layer in network.modules() if isinstance(layer, torch.nn.PReLU)]
+    assert len(slopes) == 16 + 2 and all(torch.equal(layer.weight, torch.zeros(4)) for layer in slopes)
 
 
 def test_the_default_network_has_as_many_weights_as_the_guide_says():

@@ -119,6 +119,19 @@ def test_the_label_stands_in_for_a_missing_image(tmp_path, caplog):
     assert "2 of 2 images are as large as their labels" in caplog.text
 
 
+@pytest.mark.parametrize(("scale", "label"), [(1, "of its own"), (4, "4 times as fine")])
+def test_where_nothing_is_degraded_the_label_does_not_stand_in(tmp_path, scale, label):
+    with_validation(tmp_path)
+    write(tmp_path / "train" / "label" / "a.tif", (16, 16))
+    expect(rf"label/a\.tif has no label {label}: an evaluation needs pairs", tmp_path, scale=scale, degraded=False)
+    make(tmp_path / "fine", ["a"], image=(16, 16))
+    refused = scale > 1
+    if refused:
+        expect(f"has no label {label}", tmp_path / "fine", scale=scale, degraded=False)
+    else:
+        assert len(pairs(tmp_path / "fine", scale=scale, degraded=False)) == 1
+
+
 def test_no_notice_where_the_images_are_coarser(tmp_path, caplog):
     make(tmp_path, ["a"])
     with caplog.at_level("INFO", "rockmonai"):

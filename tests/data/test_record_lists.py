@@ -36,6 +36,20 @@ def test_splits_have_several_names(tmp_path, name, split):
     assert len(listed(tmp_path, {name: [{"label": "a.tif"}]}, split)) == 1
 
 
+@pytest.mark.parametrize(("there", "wanted"), [("train", "validation"), ("validate", "train")])
+def test_a_list_in_the_published_form_lacks_no_split(tmp_path, caplog, there, wanted):
+    with caplog.at_level("INFO", "rockmonai"):
+        (found,) = listed(tmp_path, {there: [{"path": "a.tif", "ROI0": [2, -1]}]}, wanted)
+    assert found["roi"][0] == [2, 8]
+    assert f"lists no '{wanted}' records: those of" in caplog.text
+
+
+@pytest.mark.parametrize("content", [{"train": [{"path": "a.tif"}, {"label": "a.tif"}]}, {"test": [{"path": "a.tif"}]}])
+def test_other_lists_do(tmp_path, content):
+    with pytest.raises(DataError, match="lists no 'validation' records"):
+        listed(tmp_path, content, "validation")
+
+
 def test_the_records_of_all_lists_take_turns(tmp_path):
     half = [[[0, 4], [0, 16], [0, 16]], [[4, 8], [0, 16], [0, 16]]]
     content = {

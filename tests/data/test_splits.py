@@ -182,6 +182,13 @@ def test_holdout_is_a_share(tmp_path, holdout):
         pairs(tmp_path, "train", holdout=holdout)
 
 
+def test_without_a_holdout_every_split_has_all(tmp_path):
+    scan = write(tmp_path / "scan.tif", (16, 12, 12))
+    for split in ("train", "validation", "test"):
+        (record,) = pairs(scan, split, spatial_dims=3, holdout=None)
+        assert "roi" not in record
+
+
 def test_unknown_split(tmp_path):
     with pytest.raises(UsageError, match=r"no split 'tests' \(did you mean 'test'"):
         pairs(tmp_path, "tests")

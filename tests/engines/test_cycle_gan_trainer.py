@@ -155,10 +155,42 @@ def test_kickstart_must_be_a_probability():
         make(batches_of(1), kickstart=70)
 
 
-def test_jacobian_term_reaches_the_generator():
-    trainer = make(batches_of(1), losses=[LossTerm("jacobian", JacobianPenalty())])
+@pytest.mark.parametrize("between", [["pred", "image"], ["fake_image", "label"], ["recovered_label", "label"]])
+def test_jacobian_term_reaches_the_generators(between):
+    trainer = make(batches_of(1), losses=[LossTerm("jacobian", JacobianPenalty(), between=between)])
     trainer.run()
     assert trainer.state.losses["jacobian"] > 0
+
+
+def test_each_game_may_have_a_loss_and_a_weight_of_its_own():
+    parts = networks()
+    before = [weights(part) for part in parts]
+    own = {"image": AdversarialLoss("lsgan", weight=0.0), "label": AdversarialLoss("vanilla", weight=4.0)}
+    trainer = make(batches_of(1), parts, losses=(), adversarial=own, d_weight={"image": 2.0, "label": 0.0})
+    expected = 4 * F.softplus(-parts[3](parts[0](trainer.data_loader[0]["image"]))).mean().item()
+    trainer.run()
+    # Fakes of labels are what the one generator learns from, and fakes of images what the other discriminator does.
+    assert [torch.equal(weights(part), old) for part, old in zip(parts, before, strict=True)] == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert trainer.state.losses["adversarial_label"] == pytest.approx(expected)
+
+
+def test_one_value_of_each_game_is_the_same_as_one_for_both():
+    plain, each = networks(), networks()
+    make(batches_of(3), plain, adversarial=AdversarialLoss(weight=3.0), d_weight=2.0).run()
+    both = dict.fromkeys(("image", "label"), AdversarialLoss(weight=3.0))
+    make(batches_of(3), each, adversarial=both, d_weight={"image": 2.0, "label": 2.0}).run()
+    assert torch.equal(weights(*plain), weights(*each))
+
+
+@pytest.mark.parametrize("option", [{"d_weight": {"image": 1.0}}, {"adversarial": {"mode": "lsgan"}}])
+def test_values_of_other_games_are_refused(option):
+    with pytest.raises(UsageError, match="give one value for both games, or one each for 'image' and 'label'"):
+        make(batches_of(1), **option)
 
 
 def starts_of_the_way_back(count, **options):

@@ -102,7 +102,7 @@ def test_warmup_leaves_the_discriminator_alone():
     trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda engine: names.append(set(engine.state.losses)))
     trainer.run()
     assert names == [{"pixel"}] * 2 + [{"pixel", "adversarial", "discriminator"}] * 2
-    assert len(discriminator.seen) == 6
+    assert len(discriminator.seen) == 1 + 6  # the first label, to begin with
     assert not torch.equal(before, weights(discriminator))
 
 
@@ -116,9 +116,50 @@ def test_a_term_may_wait_for_the_discriminator():
 
 
 def test_a_first_phase_without_any_loss_is_refused():
-    trainer, *_ = make(pairs_of(1), epochs=2, warmup_epochs=2, losses=[LossTerm("late", nn.MSELoss(), warmup=False)])
+    trainer, *_ = make(pairs_of(1), epochs=3, warmup_epochs=2, losses=[LossTerm("late", nn.MSELoss(), warmup=False)])
     with pytest.raises(UsageError, match="of which none counts"):
         trainer.run()
+
+
+def test_a_loss_that_would_never_count_is_refused():
+    late = LossTerm("late", nn.MSELoss(), warmup=False)
+    with pytest.raises(UsageError, match="late would count after the warm-up only, but all 2 epochs"):
+        make(pairs_of(1), epochs=2, warmup_epochs=2, losses=[LossTerm("pixel", nn.L1Loss()), late])
+    make(pairs_of(1), epochs=2, warmup_epochs=2, losses=[LossTerm("late", nn.MSELoss(), 0.0, warmup=False)])
+
+
+def refuse_small(pred, label):
+    raise UsageError("larger patches")
+
+
+@pytest.mark.parametrize(
+    ("waiting", "words"),
+    [
+        ({"discriminator": VGGDiscriminator(channels=1, dense=1)}, "judges images of 16 voxels .* found 12 x 12"),
+        ({"losses": [LossTerm("pixel", nn.L1Loss()), LossTerm("late", refuse_small, warmup=False)]}, "larger patches"),
+    ],
+    ids=["discriminator", "loss"],
+)
+def test_what_waits_for_the_second_phase_refuses_sizes_in_the_first_iteration(waiting, words):
+    small = [{"image": torch.zeros(2, 1, 6, 6), "label": torch.zeros(2, 1, 12, 12)}] * 2
+    trainer, generator, _ = make(small, epochs=3, warmup_epochs=2, **waiting)
+    before = weights(generator)
+    with pytest.raises(UsageError, match=words):
+        trainer.run()
+    assert trainer.state.iteration == 1 and torch.equal(before, weights(generator))
+
+
+def test_a_warmup_changes_nothing_of_the_discriminator_and_draws_no_number():
+    judge = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
+    trainer, *_ = make(pairs_of(2), epochs=2, warmup_epochs=1, discriminator=judge)
+    before, drawn = copy.deepcopy(judge.state_dict()), torch.get_rng_state()
+
+    def compare():
+        assert judge.training and torch.equal(drawn, torch.get_rng_state())
+        assert all(torch.equal(values, before[name]) for name, values in judge.state_dict().items())
+
+    trainer.add_event_handler(Events.ITERATION_COMPLETED(once=1), compare)
+    trainer.run()
 
 
 def test_generator_rests_between_its_steps():
@@ -204,6 +245,13 @@ def test_amp_trains_on_the_cpu_close_to_float32(amp):
 def test_discriminator_without_its_loss_is_refused():
     with pytest.raises(UsageError, match="give all three or none"):
         make(pairs_of(1), adversarial=None)
+
+
+@pytest.mark.parametrize(("capability", "expected"), [("AVX2", None), ("AVX512", torch.bfloat16)])
+def test_a_cpu_chooses_bfloat16_only_where_it_computes_with_it(capability, expected, monkeypatch):
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: capability)
+    assert amp_dtype(True, torch.device("cpu")) is expected
+    assert amp_dtype("bf16", torch.device("cpu")) is torch.bfloat16
 
 
 def test_unknown_precision_is_refused():

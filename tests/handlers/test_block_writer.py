@@ -11,7 +11,7 @@ import torch
 from monai.engines import SupervisedEvaluator
 
 from rockmonai.data import BlockDataset, BlockLoader, Scan
-from rockmonai.errors import ModelError, NumericalError
+from rockmonai.errors import DataError, ModelError, NumericalError
 from rockmonai.handlers import BlockWriter
 from rockmonai.inferers import tile
 from rockmonai.transforms import ScaleGreyd
@@ -85,6 +85,18 @@ def test_a_store_of_classes_holds_the_number_of_the_greatest_channel(tmp_path, g
     )
     scaled = grey / 127.5 - 1
     assert np.array_equal(found, np.where(scaled > 2 / 3, 2, np.where(scaled > 0, 1, 0))) and clipped == 0
+
+
+@pytest.mark.parametrize(("grey_range", "dtype"), [((18000, 42000), "uint8"), ((-9, -1), "uint16")])
+def test_greys_that_the_type_cannot_hold_are_refused_and_leave_nothing_behind(tmp_path, grey_range, dtype):
+    with pytest.raises(DataError, match=f"none of which {dtype} can hold: pass an --output_dtype that does"):
+        write(tmp_path, as_read, dtype, grey_range)
+    assert not list(tmp_path.glob("fine*"))
+
+
+def test_greys_of_which_the_type_holds_some_are_clipped(tmp_path):
+    found, _, clipped = write(tmp_path, as_read, "uint8", (255, 300))
+    assert (found == 255).all() and clipped > 0.9
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

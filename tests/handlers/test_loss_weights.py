@@ -39,7 +39,7 @@ def trainer_of(*handlers, losses, epochs=3, warmup_epochs=1, **options):
         losses=losses,
         discriminator=discriminator,
         d_optimizer=torch.optim.Adam(discriminator.parameters(), options.pop("d_lr", 0.0)),
-        adversarial=AdversarialLoss(options.pop("mode", "vanilla"), weight=0.005),
+        adversarial=AdversarialLoss(options.pop("mode", "vanilla"), weight=options.pop("weight", 0.005)),
         warmup_epochs=warmup_epochs,
         train_handlers=handlers,
         **options,
@@ -225,18 +225,20 @@ def test_ranks_set_the_same_weights_by_their_mean_loss(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("handler", "mode", "words"),
+    ("handler", "options", "words"),
     [
-        (BalancedWeights({"vvg": 0.5}), "vanilla", r"'vvg' \(did you mean 'vgg'\?\)"),
-        (BalancedWeights({"vgg": 0.5}, reference="l1"), "vanilla", "balanced by 'l1'"),
-        (BalancedWeights({"off": 0.5}), "vanilla", "give it a weight above 0"),
-        (TargetDiscriminatorLoss(), "wgangp", "a Wasserstein critic, whose loss has no scale"),
+        (BalancedWeights({"vvg": 0.5}), {}, r"'vvg' \(did you mean 'vgg'\?\)"),
+        (BalancedWeights({"vgg": 0.5}, reference="l1"), {}, "balanced by 'l1'"),
+        (BalancedWeights({"off": 0.5}), {}, "give it a weight above 0"),
+        (BalancedWeights({"adversarial": 0.5}), {"weight": 0.0}, "'adversarial', .* give it a weight above 0"),
+        (TargetDiscriminatorLoss(), {"weight": 0.0}, "found a weight of 0: give it one above 0"),
+        (TargetDiscriminatorLoss(), {"mode": "wgangp"}, "a Wasserstein critic, whose loss has no scale"),
     ],
 )
-def test_losses_that_are_not_there_are_told_before_the_training(handler, mode, words):
+def test_losses_that_are_not_there_are_told_before_the_training(handler, options, words):
     losses = [LossTerm("pixel", constant(1.0)), LossTerm("vgg", constant(1.0)), LossTerm("off", constant(1.0), 0.0)]
     with pytest.raises(UsageError, match=words):
-        trainer_of(handler, losses=losses, mode=mode)
+        trainer_of(handler, losses=losses, **options)
 
 
 @pytest.mark.parametrize(

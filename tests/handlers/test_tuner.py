@@ -25,14 +25,14 @@ CYCLES = (
 WEIGHTS = {"cycle_image": 90.0, "cycle_label": 90.0, "adversarial": 9.0, "discriminator": 1.0}
 
 
-def trainer_of(*handlers, iterations, losses=CYCLES, bias=5.0, epoch_length=10, **options):
+def trainer_of(*handlers, iterations, losses=CYCLES, bias=5.0, epoch_length=10, contrast=1.0, **options):
     """Return a trainer whose discriminators take nearly everything for real, or, with a negative bias, for a fake."""
     torch.manual_seed(0)
     network, reverse, *judges = parts = [nn.Conv2d(1, 1, 1) for _ in range(4)]
     for part, weight, grey in zip(parts, (1.8, 0.6, 0.0, 0.0), (0.0, 0.0, bias, bias), strict=True):
         nn.init.constant_(part.weight, weight)
         nn.init.constant_(part.bias, grey)
-    image, label = torch.randn(2, 2, 1, 8, 8).unbind()
+    image, label = contrast * torch.randn(2, 2, 1, 8, 8)
     return CycleGANTrainer(
         device="cpu",
         max_epochs=iterations // epoch_length,
@@ -143,6 +143,16 @@ def test_a_training_that_fails_from_the_beginning_returns_to_it():
     assert steps[15:] == [1, 2, 3, 4, 5]
 
 
+def test_a_return_to_the_beginning_brings_the_kickstart_back():
+    trainer = trainer_of(Flip(*range(1, 16)), Tuner(5, 10), iterations=20, kickstart=1.0, kickstart_steps=12)
+    seen = []
+    trainer.reverse_network.register_forward_pre_hook(lambda _, args: seen.append(args[0].detach().clone()))
+    trainer.run()
+    image = trainer.data_loader[0]["image"]
+    # In every iteration it sees the label, and then the image itself or what the network made of it.
+    assert [torch.equal(one, image) for one in seen[1::2]] == [True] * 12 + [False] * 3 + [True] * 5
+
+
 @pytest.mark.parametrize(("bias", "raised"), [(5.0, {"discriminator"}), (-5.0, {"discriminator", "adversarial"})])
 def test_exploring_raises_what_does_not_fall_and_who_is_losing(monkeypatch, bias, raised):
     """One cycle falls by 2, the other by 1 an iteration, where the mean is 1.5."""
@@ -169,7 +179,7 @@ def test_exploring_raises_what_does_not_fall_and_who_is_losing(monkeypatch, bias
     ("values", "between", "score"),
     [
         ([0.1] * 15 + [3.0] * 5, ["pred", "label"], "38, flip 0, rise 38, cycle 0"),  # (30 / 3 - 1) + (30 - 1)
-        ([0.1] * 15 + [0.9] * 5, ["recovered_image", "image"], "30, flip 0, rise 10, cycle 20"),
+        ([0.1] * 15 + [0.9] * 5, ["recovered_image", "image"], "10, flip 0, rise 10, cycle 0"),
         ([3.0] * 20, ["pred", "label"], None),  # with its weight it would be far above 20
     ],
 )
@@ -182,6 +192,34 @@ def test_losses_are_judged_without_their_weights(caplog, values, between, score)
     assert score is None or f"iteration 20 (score {score})" in caplog.text
 
 
+@pytest.mark.parametrize("contrast", [0.1, 1.0, 1000.0])
+@pytest.mark.parametrize("loss", [nn.L1Loss(), nn.MSELoss()])
+def test_what_a_cycle_leaves_is_measured_in_deviations_of_the_reals_whatever_its_loss(loss, contrast):
+    losses = [LossTerm("cycle", loss, 10.0, ["recovered_label", "label"])]
+    trainer = trainer_of(Tuner(5, 10), iterations=10, losses=losses, contrast=contrast)
+    label = trainer.data_loader[0]["label"].numpy()
+    first = each(trainer, lambda t: t.state.tuner["record"]["series"]["error_label"][0])
+    trainer.run()
+    # There and back by factors of 0.6 and 1.8.
+    assert first[0] == pytest.approx(0.08 * abs(label).mean() / label.std(ddof=1), rel=1e-3)
+
+
+def test_a_cycle_that_no_longer_closes_is_told_however_low_the_contrast(caplog):
+    trainer = trainer_of(Tuner(5, 10), iterations=20, contrast=0.1)
+    broken = Events.ITERATION_STARTED(once=16)
+    trainer.add_event_handler(broken, lambda: trainer.reverse_network.bias.data.add_(0.04))
+    trainer.run()
+    assert "cycle 20)" in caplog.text and trainer.state.tuner["rollbacks"] == 1
+
+
+def test_batches_of_a_single_grey_are_no_failure():
+    trainer = trainer_of(Tuner(5, 10), iterations=20)
+    trainer.data_loader[7:9] = [{key: torch.full((2, 1, 8, 8), -1.0) for key in ("image", "label")}] * 2
+    trainer.run()
+    assert trainer.state.tuner["rollbacks"] == 0
+    assert all(map(math.isfinite, trainer.state.tuner["record"]["series"]["error_image"]))
+
+
 def test_an_overflow_is_no_step():
     course = iter([1.0] * 3 + [math.inf] + [1.0] * 16)
     losses = [LossTerm("pixel", lambda pred, label: next(course) + 0 * pred.sum())]
@@ -190,6 +228,20 @@ def test_an_overflow_is_no_step():
     trainer.run()
     assert scored.index(True) == 15
     assert trainer.state.tuner["record"]["step"] == 19
+
+
+def test_each_game_has_its_own_weights_to_move():
+    own = {"image": AdversarialLoss(weight=8.0), "label": AdversarialLoss(weight=10.0)}
+    games = {"adversarial": own, "d_weight": {"image": 1.0, "label": 2.0}}
+    trainer = trainer_of(Flip(15, 25), Tuner(5, 10), iterations=30, **games)
+    trainer.state.tuner["rollbacks"] = 1  # the first return would restore them
+    before = weights_of(trainer)
+    trainer.run()
+    names = ["adversarial_image", "adversarial_label", "discriminator_image", "discriminator_label"]
+    assert [before[name] for name in names] == [8, 10, 1, 2]
+    after = weights_of(trainer)
+    assert after.keys() == before.keys() and all(after[name] != before[name] for name in names)
+    assert sum(after.values()) == pytest.approx(201)
 
 
 def test_score_and_rollbacks_are_in_the_record_of_the_run(tmp_path):
@@ -247,3 +299,7 @@ def test_trainings_without_verdicts_or_without_a_way_back_are_refused():
         trainer_of(Tuner(), iterations=10, adversarial=AdversarialLoss("wgangp"))
     with pytest.raises(UsageError, match="found a GANTrainer"):
         GANTrainer("cpu", 1, [], nn.Identity(), None, [], train_handlers=[Tuner()])
+    without = {"image": AdversarialLoss(), "label": AdversarialLoss(weight=0.0)}
+    for adversarial in (AdversarialLoss(weight=0.0), without):
+        with pytest.raises(UsageError, match="found an adversarial weight of 0"):
+            trainer_of(Tuner(), iterations=10, adversarial=adversarial)

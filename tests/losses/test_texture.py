@@ -57,11 +57,28 @@ def test_a_grey_between_two_levels_counts_as_both():
         np.testing.assert_allclose(matrix, expected, atol=1e-6)
 
 
-def test_the_loss_is_the_share_of_other_pairs():
+def test_the_loss_is_the_mean_difference_of_cumulated_matrices():
+    codes = np.random.default_rng(0).integers(0, 8, (2, 13, 17)).astype(np.uint8)
+    codes[1] = np.sort(codes[1])
+    cumulated = []
+    for image in codes:
+        pairs = [
+            graycomatrix(image, [length], [angle], 8, symmetric=True, normed=True)[:, :, 0, 0]
+            for angle, length in ANGLES.values()
+        ]
+        cumulated.append(np.cumsum(np.cumsum(pairs, 1), 2))
+    expected = np.abs(cumulated[0] - cumulated[1]).sum((1, 2)).mean() / (8 * 8 - 1)
+    found = texture_loss(*greys(codes, 8)[:, None, None], levels=8, distances=(1,))
+    assert found.item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_loss_grows_from_0_to_1_with_the_distance_of_greys():
     black, white = torch.full((1, 1, 8, 8), -1.0), torch.full((1, 1, 8, 8), 1.0)
     loss = TextureLoss()
     assert loss(black, black).item() == 0
     assert loss(black, white).item() == pytest.approx(1)
+    # Cumulated matrices of flat images are steps: 16 levels lie at or above black, 8 at or above level 8.
+    assert loss(black, greys(np.full((1, 1, 8, 8), 8), 16)).item() == pytest.approx((16**2 - 8**2) / (16**2 - 1))
     half = torch.cat([black, white])
     assert loss(half, white.expand(2, -1, -1, -1)).item() == pytest.approx(1 / 2)
     assert loss(3 * black, black).item() == 0  # a detector saturates
@@ -75,6 +92,25 @@ def test_blurring_a_texture_costs_more_than_moving_it(shape):
     moved = label.roll([5] * len(shape), list(range(2, label.ndim)))
     assert texture_loss(blurred, label) > 4 * texture_loss(moved, label)
     assert (blurred - label).abs().mean() < (moved - label).abs().mean()
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (12, 12, 12)])
+@pytest.mark.parametrize(
+    "flat", [0.0, 0.2, -1.0, 1.0, None], ids=["between levels", "at one", "black", "white", "blurred"]
+)
+def test_a_prediction_without_texture_is_drawn_to_it(shape, flat):
+    noise = np.random.default_rng(0).normal(0, 0.35, shape).clip(-1, 1)
+    label = torch.from_numpy(noise).float()[None, None]
+    blurred = torch.from_numpy(gaussian_filter(noise, 1)).float()[None, None]
+    pred = blurred if flat is None else torch.full_like(label, flat)
+    spread = pred.std()
+    for step in range(5):
+        pred.requires_grad_()
+        (gradient,) = torch.autograd.grad(texture_loss(pred, label), pred)
+        if step == 0:
+            assert (gradient != 0).float().mean() > 0.95
+        pred = (pred - 0.01 * pred.numel() * gradient).detach()
+    assert pred.std() > spread
 
 
 def test_the_gradient_is_right():

@@ -86,9 +86,20 @@ def test_pieces_of_a_volume_count_as_one_image():
     )
 
 
-def test_one_grey_has_no_contrast():
-    image = noise(1, 1, 8, 8)
-    assert contrast_correlation(torch.zeros(1, 1, 16, 16), image).isnan().all()
+@pytest.mark.parametrize("grey", [0.0, 0.1, -1.0])
+def test_one_grey_has_no_contrast(grey):
+    image, flat = noise(1, 1, 9, 9), torch.full((1, 1, 9, 9), grey)
+    assert contrast_correlation(flat, image).isnan().all() and contrast_correlation(image, flat).isnan().all()
+    assert downsampling_error(image, flat).isnan().all() and downsampling_error(flat, image).isfinite().all()
+
+
+@pytest.mark.parametrize("metric", [DownsamplingError, ContrastCorrelation])
+def test_images_of_one_grey_do_not_count(metric):
+    judged, image = metric(), noise(2, 1, 8, 8)
+    judged.update([2 * image, image])
+    alone = judged.metric_fn.aggregate().item()
+    judged.update([image[:1], torch.full((1, 1, 8, 8), 0.1)])
+    assert judged.metric_fn.aggregate().item() == alone
 
 
 @pytest.mark.parametrize("metric", [DownsamplingError, ContrastCorrelation])

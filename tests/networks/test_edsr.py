@@ -130,6 +130,18 @@ def test_blocks_are_the_whole(dims, scale, upsampling):
 
 
 @pytest.mark.parametrize(
+    ("options", "side"),
+    [({}, 2), ({"upsampling": "direct", "tail_kernel": 9}, 5), ({"upsampling": "stepwise", "tail_kernel": 9}, 2)],
+)
+@torch.no_grad()
+def test_a_side_too_short_to_be_mirrored_is_refused(options, side):
+    network = EDSR(width=2, blocks=1, scale=4, **options)
+    assert network(image(side, 7)).shape[2:] == (4 * side, 28)
+    with pytest.raises(UsageError, match=f"{side} voxels a side or more .* found {side - 1} x 7"):
+        network(image(side - 1, 7))
+
+
+@pytest.mark.parametrize(
     ("options", "words"),
     [
         ({"scale": 5}, "cannot reach scale 5 by steps of 2 and 3.*upsampling='direct'"),

@@ -47,6 +47,6 @@ def test_the_grey_range_of_a_volume_reaches_three_deviations_either_way(greys, t
         file["data"] = greys.astype(np.float32)
     path = tmp_path / "scan.h5"
     mean, std = greys.mean(), greys.std()
-    assert grey_range(path) == pytest.approx([mean - 3 * std, mean + 3 * std], rel=1e-5)
-    assert grey_range(path, standardise=False) == "dtype"
+    assert grey_range(True, path) == pytest.approx([mean - 3 * std, mean + 3 * std], rel=1e-5)
+    assert grey_range(False, path) == "dtype" and grey_range(True) == [-3, 3]
     assert open_volume(path).dtype == np.float32
