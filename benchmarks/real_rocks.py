@@ -73,6 +73,9 @@ RECIPES = {
     "edsrgan 64x16, versa x4": Recipe(
         "edsrgan", "versa", net(64, 16), pixel(175, lr=0.0005), judged=("versa", "bentheimer")
     ),
+    "edsrgan 64x16 for longer, versa x4": Recipe(
+        "edsrgan", "versa", net(64, 16), pixel(450, lr=0.0005), judged=("versa", "bentheimer")
+    ),
     "edsrgan, versa x2": Recipe("edsrgan", "versa", {"scale": 2}, pixel(175, patch_size=48)),
     "edsrgan, shale x4": Recipe("edsrgan", "shale", {}, pixel(175)),
     "edsrgan, shale x2": Recipe("edsrgan", "shale", {"scale": 2}, pixel(175, patch_size=48)),

@@ -158,9 +158,9 @@ class CycleGANTrainer(Trainer):
     def _iteration(self, engine: Trainer, batchdata: Mapping[str, Tensor]) -> dict:
         state = self.state
         image, label = self.prepare_batch(batchdata, state.device, self.non_blocking)[:2]
-        for key, real in (("image", image), ("label", label)):
-            if key in self.compared:
-                real.requires_grad_()  # a loss may differentiate by it, as a Jacobian penalty does
+        for real, pair in ((image, {"pred", "image"}), (label, {"fake_image", "label"})):
+            if any(pair <= {*term.compared} for term in self.losses):
+                real.requires_grad_()  # a loss may differentiate what was made of it, as a Jacobian penalty does
         state.losses, state.logits = {}, {}
         # The first draw that follows from the seed of the iteration (see rockmonai.handlers.KeyedRandomness): no pool
         # and no dropout changes it.
