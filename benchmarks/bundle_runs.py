@@ -10,6 +10,10 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+import tifffile
+import torch
+
 PROJECT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("ROCKMONAI_TEST_DATA", PROJECT.parent / "shared" / "data"))
 
@@ -43,3 +47,8 @@ def scores(run: Path) -> dict[str, float]:
     """Return the means that an evaluation has left in a folder, NaN for what no image has a value of."""
     report = json.loads((run / "scores.json").read_text())["metrics"]
     return {key: math.nan if value["mean"] is None else value["mean"] for key, value in report.items()}
+
+
+def greys(path: Path) -> torch.Tensor:
+    """Return a volume of bytes, such as an inference has left, as (1, 1, Z, Y, X) in greys from 0 to 1."""
+    return torch.from_numpy(tifffile.imread(path).astype(np.float32) / 255)[None, None]

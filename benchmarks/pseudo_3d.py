@@ -10,12 +10,10 @@ by the 2D network (inference with slicewise zyx) and by the 3D network. The scan
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import numpy as np
 import tifffile
 import torch
-from bundle_runs import DATA, PROJECT, bundle
+from bundle_runs import DATA, PROJECT, bundle, greys
 from real_rocks import RECIPES, learnt
 
 from rockmonai.metrics import psnr, ssim
@@ -23,11 +21,6 @@ from rockmonai.transforms.resampling import resample
 
 RUNS = PROJECT / "runs" / "pseudo_3d"
 WAYS = {"edsrgan, cement x2 slices": {"slicewise": "zyx"}, "edsrgan, cement x2 3D": {}}
-
-
-def volume(path: Path) -> torch.Tensor:
-    """Return a volume of bytes as (1, 1, Z, Y, X), in greys from 0 to 1."""
-    return torch.from_numpy(tifffile.imread(path).astype(np.float32) / 255)[None, None]
 
 
 def row(title: str, pred: torch.Tensor, label: torch.Tensor, minutes: str = "") -> str:
@@ -40,18 +33,18 @@ def main() -> None:
     RUNS.mkdir(parents=True, exist_ok=True)
     scan = tifffile.imread(DATA / "cement_ct" / "cement_128x128x128.tif")[64:]
     tifffile.imwrite(RUNS / "fine.tif", scan)
-    fine = volume(RUNS / "fine.tif")
+    fine = greys(RUNS / "fine.tif")
     coarse = 255 * resample(fine, [side // 2 for side in scan.shape])
     tifffile.imwrite(RUNS / "coarse.tif", coarse.round().clamp(0, 255).byte()[0, 0].numpy())
     print("| refined by | PSNR | SSIM | CPU minutes of inference |\n|---|---|---|---|")
-    print(row("bicubic interpolation", resample(volume(RUNS / "coarse.tif"), scan.shape).clamp(0, 1), fine))
+    print(row("bicubic interpolation", resample(greys(RUNS / "coarse.tif"), scan.shape).clamp(0, 1), fine))
     for name, way in WAYS.items():
         run, _ = learnt(name)
         output = RUNS / f"{run.name}.tif"
         asked = {"input_file": RUNS / "coarse.tif", "output_file": output, "ckpt_dir": run, "overwrite": "true"}
         configs = ["inference", *RECIPES[name].overlays]
         minutes = bundle("edsrgan", configs, RUNS, **RECIPES[name].options, **way, **asked)
-        print(row(name, volume(output), fine, f"{minutes:.2f}"), flush=True)
+        print(row(name, greys(output), fine, f"{minutes:.2f}"), flush=True)
 
 
 if __name__ == "__main__":

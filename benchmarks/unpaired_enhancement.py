@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tifffile
 import torch
-from bundle_runs import DATA, PROJECT, bundle, trained
+from bundle_runs import DATA, PROJECT, bundle, greys, trained
 from scipy.ndimage import gaussian_filter
 from skimage.restoration import denoise_nl_means
 
@@ -68,11 +68,6 @@ def places(name: str) -> tuple[dict[str, Any], dict[str, Path]]:
     return {}, {part: test / folder / "rock_000.tif" for part, folder in folders.items()}
 
 
-def batch(path: Path) -> torch.Tensor:
-    """Return a volume of bytes as (1, 1, Z, Y, X), in greys from 0 to 1."""
-    return torch.from_numpy(tifffile.imread(path).astype(np.float32) / 255)[None, None]
-
-
 def denoised(fast: torch.Tensor, strength: float) -> torch.Tensor:
     """Return a volume after non-local means."""
     h = strength * NOISE
@@ -100,14 +95,14 @@ def main(rocks: list[str]) -> None:
         minutes = trained("cyclegan3d", run, **data, **TRAINING)
         output, asked = run / "enhanced.tif", {"scale": 2, "ckpt_dir": run, "overwrite": "true"}
         bundle("cyclegan3d", ["inference"], run, input_file=files["test"], output_file=output, **asked)
-        fast, truth, phases = batch(files["test"]), batch(files["truth"]), batch(files["phases"]).mul(255).round()
+        fast, truth, phases = greys(files["test"]), greys(files["truth"]), greys(files["phases"]).mul(255).round()
         size = truth.shape[2:]
         strong = [resample(denoised(fast, strength), size).clamp(0, 1) for strength in STRENGTHS]
         best = max(range(len(strong)), key=lambda index: psnr(strong[index], truth, 1.0).item())
         print(f"| {name} | noise in solid | edge width | PSNR | SSIM | porosity, points | CPU minutes |\n{'|---' * 7}|")
         print(row("bicubic", resample(fast, size).clamp(0, 1), truth, phases))
         print(row(f"non-local means ({STRENGTHS[best]}), bicubic", strong[best], truth, phases))
-        print(row("cyclegan3d", batch(output), truth, phases, f"{minutes:.1f}"))
+        print(row("cyclegan3d", greys(output), truth, phases, f"{minutes:.1f}"))
         print(row("slow scan", truth, truth, phases))
         print(json.dumps(json.loads(Path(f"{output}.guards.json").read_text())), flush=True)
 
