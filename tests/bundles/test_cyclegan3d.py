@@ -29,6 +29,7 @@ from tests.bundles.runs import (
 )
 
 BUNDLE = "cyclegan3d"
+PAIR = ("image", "label")
 VOLUME = {"spatial_dims": 3, "patch_size": 16}
 
 
@@ -102,6 +103,19 @@ def test_volumes_of_any_greys_train_standardised(tmp_path):
     flow = train(BUNDLE, tmp_path / "fast.tif", run, label_dir=str(tmp_path / "slow.tif"), standardise=True, **VOLUME)
     batch = next(iter(flow.parser.get_parsed_content("train#dataloader")))
     assert all(abs(batch[key].mean()) < 0.05 and abs(batch[key].std() - 1 / 3) < 0.02 for key in ("image", "label"))
+
+
+def test_standardised_pairs_are_compared_as_such(tmp_path):
+    greys = {key: np.random.default_rng(seed).uniform(0, 900 * (1 + seed), (48, 48)) for seed, key in enumerate(PAIR)}
+    for key, values in greys.items():
+        (tmp_path / "test" / key).mkdir(parents=True)
+        tifffile.imwrite(tmp_path / "test" / key / "rock.tif", values.astype(np.float32))
+    write_model(tmp_path, BUNDLE)
+    files = {"dataset_dir": str(tmp_path), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "scores")}
+    workflow(BUNDLE, "evaluate", "infer", **tiny_network(BUNDLE), **files, standardise=True).run()
+    metrics = json.loads((tmp_path / "scores" / "scores.json").read_text())["metrics"]
+    image, label = ((values - values.mean()) / values.std() / 3 for values in greys.values())
+    assert metrics["psnr_input"]["mean"] == pytest.approx(10 * np.log10(4 / ((image - label) ** 2).mean()), abs=1e-3)
 
 
 def test_a_standardised_scan_comes_back_in_its_own_greys(tmp_path):
