@@ -1,7 +1,7 @@
 """What is a 3D network worth beside a 2D one that refines a volume slice by slice, in three directions?
 
 Usage: python benchmarks/pseudo_3d.py
-Both are those of edsrgan at x2 in real_rocks.py, trained there on one half of a cement, the 2D one on its slices. The
+They are those of edsrgan at x2 in real_rocks.py, trained there on one half of a cement, the 2D one on its slices. The
 other half is reduced once, by anti-aliased bicubic reduction in three dimensions, and refined by bicubic interpolation,
 by the 2D network (inference with slicewise zyx) and by the 3D network. The scan is looked for in ROCKMONAI_TEST_DATA
 (default ../shared/data).
@@ -20,7 +20,11 @@ from rockmonai.metrics import psnr, ssim
 from rockmonai.transforms.resampling import resample
 
 RUNS = PROJECT / "runs" / "pseudo_3d"
-WAYS = {"edsrgan, cement x2 slices": {"slicewise": "zyx"}, "edsrgan, cement x2 3D": {}}
+WAYS: dict[str, dict[str, str]] = {
+    "edsrgan, cement x2 slices": {"slicewise": "zyx"},
+    "edsrgan, cement x2 3D": {},
+    "edsrgan for longer, cement x2 3D": {},
+}
 
 
 def row(title: str, pred: torch.Tensor, label: torch.Tensor, minutes: str = "") -> str:

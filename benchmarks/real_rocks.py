@@ -80,6 +80,7 @@ RECIPES = {
     "edsrgan, shale x4": Recipe("edsrgan", "shale", {}, pixel(175)),
     "edsrgan, shale x2": Recipe("edsrgan", "shale", {"scale": 2}, pixel(175, patch_size=48)),
     "edsrgan, cement x2 3D": Recipe("edsrgan", "cement", {}, pixel(60, lr=0.001), ("volume",)),
+    "edsrgan for longer, cement x2 3D": Recipe("edsrgan", "cement", {}, pixel(240, lr=0.001), ("volume",)),
     "edsrgan 32x8, cement x2 3D": Recipe("edsrgan", "cement", net(32, 8), pixel(60, lr=0.001), ("volume",)),
     "edsrgan, cement x2 slices": Recipe("edsrgan", "cement", {"scale": 2}, pixel(175, patch_size=32, batch_size=16)),
 }

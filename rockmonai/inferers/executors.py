@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from rockmonai.inferers.pieces import Piece, UnknownLayer, together
 from rockmonai.inferers.rules import pooling
 from rockmonai.inferers.shrinking import Shrinking
 from rockmonai.inferers.slicewise import AXES, ORDERS, Orthogonal, Slicewise, from_slices, to_slices
-from rockmonai.inferers.symmetrised import Symmetrised, log_probabilities, turned_piece
+from rockmonai.inferers.symmetrised import Mean, Symmetrised, turned_piece
 from rockmonai.transforms.symmetry import Symmetry
 
 logger = logging.getLogger("rockmonai")
@@ -60,7 +59,7 @@ def shrinking(network: nn.Module, dtype: torch.dtype | None = None) -> Executor:
     if isinstance(network, Orthogonal):
         return _orthogonal(shrinking(network.network, dtype), network.scale, network.batch)
     if isinstance(network, Symmetrised):
-        return _symmetrised(shrinking(network.network, dtype), network.group)
+        return _symmetrised(shrinking(network.network, dtype), network.group, network.mean)
     interpreter = Shrinking(network)
     for layer in interpreter.module.modules():
         if isinstance(layer, _ConvNd):
@@ -142,17 +141,17 @@ def _orthogonal(executor: Executor, scale: int, batch: int) -> Executor:
     return execute
 
 
-def _symmetrised(executor: Executor, group: Sequence[Symmetry]) -> Executor:
-    """Return the mean of the probabilities over a ``group`` of symmetries (see `Symmetrised`)."""
+def _symmetrised(executor: Executor, group: Sequence[Symmetry], mean: Mean) -> Executor:
+    """Return the ``mean`` over a ``group`` of symmetries (see `Symmetrised`)."""
 
     def seen(piece: Piece, symmetry: Symmetry) -> Piece:
-        return turned_piece(executor(turned_piece(piece, symmetry)).map(log_probabilities), symmetry.inverse())
+        return turned_piece(executor(turned_piece(piece, symmetry)).map(mean.seen), symmetry.inverse())
 
     def execute(piece: Piece) -> Piece:
         total = seen(piece, group[0])
         for symmetry in group[1:]:
-            total = together(torch.logaddexp, [total, seen(piece, symmetry)])
-        return total.map(lambda values: values - math.log(len(group)))
+            total = together(mean.add, [total, seen(piece, symmetry)])
+        return total.map(lambda values: mean.of_sum(values, len(group)))
 
     return execute
 

@@ -26,6 +26,7 @@ from tests.bundles.runs import (
     tiny_network,
     train,
     workflow,
+    write_model,
     write_small_set,
 )
 
@@ -187,3 +188,23 @@ def test_the_default_network_has_as_many_weights_as_the_guide_says():
     expected = 32 * 9 + 32 + 17 * (32 * 32 * 9 + 32) + 32 * 16 * 9 + 16
     assert sum(weight.numel() for weight in network.parameters()) == expected
     assert f"{expected // 1000} 000 weights" in (BUNDLES / BUNDLE / "docs" / "README.md").read_text()
+
+
+def test_the_mean_over_eight_sides_is_an_overlay_of_evaluation_and_inference(tmp_path):
+    """The whole volume at once in the one, blocks in the other: both are the mean of what the network says itself."""
+    dataset = write_small_set(tmp_path / "set", BUNDLE)
+    network = write_model(tmp_path, BUNDLE)
+    scan = tmp_path / "set" / "test" / "image" / "rock0.tif"
+    predict(scan, tmp_path / "mean.tif", tmp_path, ["inference", "eightfold"], BUNDLE, block_size=16)
+    files = {"dataset_dir": str(dataset), "ckpt_dir": str(tmp_path), "output_dir": str(tmp_path / "scores")}
+    workflow(BUNDLE, ["evaluate", "eightfold"], "infer", **tiny_network(BUNDLE), **files).run()
+    image = torch.from_numpy(tifffile.imread(scan) / np.float32(127.5) - 1)[None, None]
+    sides = [(flip, turns) for flip in ((), (2,)) for turns in range(4)]
+    with torch.no_grad():
+        answers = [torch.rot90(network(torch.rot90(image.flip(f), n, (2, 3))), -n, (2, 3)).flip(f) for f, n in sides]
+    expected = torch.stack(answers).mean(0).clamp(-1, 1)[0, 0].numpy()
+    np.testing.assert_allclose(tifffile.imread(tmp_path / "mean.tif"), (expected + 1) * 127.5, atol=0.51)
+    label = tifffile.imread(dataset / "test" / "label" / "rock0.tif") / 127.5 - 1
+    with (tmp_path / "scores" / "scores.csv").open(newline="") as file:
+        (row,) = (row for row in csv.DictReader(file) if row["name"] == "rock0")
+    assert float(row["psnr"]) == pytest.approx(10 * np.log10(4 / ((expected - label) ** 2).mean()), abs=1e-3)

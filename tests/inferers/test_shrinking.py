@@ -108,6 +108,7 @@ IN_2D = {
     "binary_unets": lambda: randomised(StackedUNets(width=2, levels=1, combine="backbone")),
     "symmetrised": lambda: Symmetrised(randomised(UNet(width=2, levels=2))),
     "symmetrised_finer": lambda: Symmetrised(srresnet(scale=2, out_channels=2)()),
+    "symmetrised_greys": lambda: Symmetrised(srresnet(scale=2)(), classes=False),
     "linear_filter": layers(LinearFilter),
     "gamma_filter": layers(lambda: GammaFilter(kernel=5)),
     "reused": lambda: randomised(Reused()),

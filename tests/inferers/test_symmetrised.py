@@ -9,7 +9,7 @@ from rockmonai.inferers import Slicewise, Symmetrised, footprint
 from rockmonai.inferers.executors import fastest
 from rockmonai.inferers.pieces import Piece
 from rockmonai.inferers.symmetrised import turned_piece
-from rockmonai.networks import UNet, UNetGenerator
+from rockmonai.networks import EDSR, UNet, UNetGenerator
 from rockmonai.transforms import symmetries
 from tests.inferers.networks import image, randomised
 
@@ -31,6 +31,18 @@ def test_is_the_mean_of_the_turned_and_flipped_images(sides):
     found = Symmetrised(net, 2)(whole)
     torch.testing.assert_close(found.exp(), expected)
     assert (found.exp() - net(whole).softmax(1)).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_greys_have_the_mean_of_all_sides_on_a_finer_grid():
+    net, whole = randomised(EDSR(2, width=4, blocks=1, scale=2)), image(12, 16)
+    expected = torch.zeros(1, 1, 24, 32)
+    for turns in range(4):
+        for mirror in (False, True):
+            seen = torch.rot90(whole.flip(3) if mirror else whole, turns, (2, 3))
+            answer = torch.rot90(net(seen), -turns, (2, 3))
+            expected += (answer.flip(3) if mirror else answer) / 8
+    torch.testing.assert_close(Symmetrised(net, 2, classes=False)(whole), expected)
 
 
 @torch.no_grad()
