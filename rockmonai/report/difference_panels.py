@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from rockmonai.report.style import PAGE, style
+from rockmonai.report.style import LINE, PAGE, in_lines, style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,10 +33,12 @@ def difference_panels(examples: Mapping[str, Mapping[str, Image]], side: int = 1
     differences = {row: absolute_differences(images) for row, images in shown.items()}
     top = float(np.quantile(np.concatenate([d.ravel() for row in differences.values() for d in row.values()]), 0.995))
     target, *others = next(iter(shown.values()))
-    columns = [target, *others, *(f"{title}\n|difference|" for title in others)]
-    panel = (PAGE - 1.2) / len(columns)
+    panel = (PAGE - 1.2) / (2 * len(others) + 1)
+    titles = [in_lines(title, panel) for title in others]
+    columns = [in_lines(target, panel), *titles, *(f"{title}\n|difference|" for title in titles)]
+    above = LINE * (1 + max(title.count("\n") for title in columns))
     with style():
-        figure = Figure((PAGE, 0.4 + len(shown) * (panel + 0.05)))
+        figure = Figure((PAGE, 0.2 + above + len(shown) * (panel + 0.05)))
         plots = figure.subplots(len(shown), len(columns), squeeze=False)
         for line, (row, images) in zip(plots, shown.items(), strict=True):
             low, high = np.quantile(next(iter(images.values())), (0.01, 0.99))
@@ -44,7 +46,7 @@ def difference_panels(examples: Mapping[str, Mapping[str, Image]], side: int = 1
                 axes.imshow(image, cmap="gray", vmin=low, vmax=high)
             for axes, image in zip(line[len(images) :], differences[row].values(), strict=True):
                 scale = axes.imshow(image, cmap="magma", vmin=0, vmax=top or 1)
-            line[0].set_ylabel(row)
+            line[0].set_ylabel(in_lines(row, panel))
         for axes, title in zip(plots[0], columns, strict=True):
             axes.set_title(title)
         for axes in plots.flat:

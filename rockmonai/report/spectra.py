@@ -52,5 +52,5 @@ def spectra(examples: Mapping[str, Mapping[str, Image]], baseline: str | None = 
             axes.set_ylabel("power (squared greys)")
         figure.supxlabel("frequency (cycles per voxel)", fontsize=8)
         handles, names = plots[0, 0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 4))
+        figure.legend(handles, names, loc="outside upper center", ncols=min(len(names), 2 * plots.shape[1]))
     return figure

@@ -9,6 +9,9 @@ from typing import Any
 COLUMN, PAGE = 3.5, 7.2  # inches, as journals print them
 DPI = 300
 
+LINE = 0.14  # inches from one line of a title to the next
+_LETTER = 0.065  # inches, about, of a title
+
 BASELINE = "#999999"
 # Okabe and Ito, https://jfly.uni-koeln.de/color/, without the black and the yellow.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
@@ -36,6 +39,16 @@ def style() -> AbstractContextManager[None]:
     import matplotlib
 
     return matplotlib.rc_context(_STYLE)
+
+
+def in_lines(name: str, width: float) -> str:
+    """Return a name in lines of about ``width`` inches or less, broken behind underscores where it has them."""
+    lines = [""]
+    for word in name.replace("_", "_\n").split("\n"):
+        if lines[-1] and (len(lines[-1]) + len(word)) * _LETTER > width:
+            lines.append("")
+        lines[-1] += word
+    return "\n".join(lines)
 
 
 def colours_of(models: Iterable[str], baseline: str | None) -> dict[str, str]:
