@@ -17,7 +17,9 @@ def mixture(centres, spread, count=20000):
 
 def patches_of(greys, side=32, seed=0):
     """An endless set of windows of one image, the greys in its first channel and noise in its second."""
-    image = torch.stack([greys, torch.rand(len(greys))]).float()[:, torch.randperm(len(greys))]
+    chance = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(greys), generator=chance)
+    image = torch.stack([greys, torch.rand(len(greys), generator=chance)]).float()[:, order]
 
     def window(record):
         start = int(
