@@ -14,6 +14,12 @@ PROJECT = Path(__file__).parent.parent
 torch.set_num_threads(1)  # the tests of one machine run side by side
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Let every test draw the same, its fixtures included, whichever ran before it in this process."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
     """Keep the sample rock out of the user's cache; all workers of one run share it."""
