@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -47,6 +47,9 @@ class AdversarialLoss:
             :func:`~rockmonai.losses.gradient_penalty` beside it.
         weight: factor of the generator's side.
         smoothing: how far the reals' target lies below 1, for the discriminator only (arXiv 1606.03498).
+        channels: those of the logits that count; None for all.
+        others: further losses of the same game, each with its weight on the generator's side. What there is to say of
+            verdicts is said by the first.
 
     Raises:
         UsageError: for an unknown mode, or for smoothing where there is no target to smooth.
@@ -55,6 +58,8 @@ class AdversarialLoss:
     mode: str = "vanilla"
     weight: float = 1.0
     smoothing: float = 0.0
+    channels: Sequence[int] | None = None
+    others: Sequence[AdversarialLoss] = ()
 
     def __post_init__(self) -> None:
         if self.mode not in CRITERIA:
@@ -69,11 +74,17 @@ class AdversarialLoss:
         return 0.5 if self.mode == "lsgan" else 0.0
 
     def for_generator(self, fake_logits: torch.Tensor) -> torch.Tensor:
-        """Return what the generator pays, ``weight`` times its distance from being taken for real."""
-        return self.weight * adversarial_loss(fake_logits, 1.0, self.mode)
+        """Return what the generator pays, ``weight`` times its distance from being taken for real, and the others'."""
+        own = self.weight * adversarial_loss(self._seen(fake_logits), 1.0, self.mode)
+        return sum((other.for_generator(fake_logits) for other in self.others), own)
 
     def for_discriminator(self, real_logits: torch.Tensor, fake_logits: torch.Tensor) -> torch.Tensor:
-        """Return what the discriminator pays, the mean of its errors on reals and on fakes."""
-        on_reals = adversarial_loss(real_logits, 1.0 - self.smoothing, self.mode)
-        on_fakes = adversarial_loss(fake_logits, 0.0, self.mode)
-        return (on_reals + on_fakes) / 2
+        """Return what the discriminator pays, the mean of its errors on reals and on fakes, and the others'."""
+        on_reals = adversarial_loss(self._seen(real_logits), 1.0 - self.smoothing, self.mode)
+        on_fakes = adversarial_loss(self._seen(fake_logits), 0.0, self.mode)
+        return sum(
+            (other.for_discriminator(real_logits, fake_logits) for other in self.others), (on_reals + on_fakes) / 2
+        )
+
+    def _seen(self, logits: torch.Tensor) -> torch.Tensor:
+        return logits if self.channels is None else logits[:, list(self.channels)]

@@ -64,3 +64,11 @@ def test_half_precision_logits_give_a_full_precision_loss():
 def test_refuses_what_it_cannot_be(options, words):
     with pytest.raises(UsageError, match=words):
         AdversarialLoss(**options)
+
+
+def test_losses_of_one_game_add_up_each_over_its_channels():
+    reals, fakes = torch.tensor([[2.0, -1.0]]), torch.tensor([[0.5, -3.0]])
+    game = AdversarialLoss(weight=3.0, channels=[1], others=[AdversarialLoss("lsgan", weight=2.0, channels=[0])])
+    assert game.for_generator(fakes).item() == pytest.approx(3 * softplus(3) + 2 * (0.5 - 1) ** 2)
+    ours, other = (softplus(1) + softplus(-3)) / 2, ((2 - 1) ** 2 + 0.5**2) / 2
+    assert game.for_discriminator(reals, fakes).item() == pytest.approx(ours + other)
