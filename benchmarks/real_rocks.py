@@ -69,7 +69,7 @@ RECIPES = {
         | {"lr": 0.001, "discriminator_def#channels": 8},
     ),
     "edsrgan, versa x4": Recipe("edsrgan", "versa", {}, pixel(175), judged=("versa", "bentheimer")),
-    "edsrgan, versa x4, two phases": Recipe("edsrgan", "versa", {}, {"epoch_length": 115, "lr": 0.002}),
+    "edsrgan, versa x4, two phases": Recipe("edsrgan", "versa", {}, {"epochs": 16, "epoch_length": 115, "lr": 0.002}),
     "edsrgan 64x16, versa x4": Recipe(
         "edsrgan", "versa", net(64, 16), pixel(175, lr=0.0005), judged=("versa", "bentheimer")
     ),
