@@ -152,14 +152,16 @@ def test_what_waits_for_the_second_phase_refuses_sizes_in_the_first_iteration(wa
 def test_a_warmup_changes_nothing_of_the_discriminator_and_draws_no_number():
     judge = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Dropout())
     trainer, *_ = make(pairs_of(2), epochs=2, warmup_epochs=1, discriminator=judge)
-    before, drawn = copy.deepcopy(judge.state_dict()), torch.get_rng_state()
+    before, drawn, seen = copy.deepcopy(judge.state_dict()), torch.get_rng_state(), []
 
-    def compare():
-        assert judge.training and torch.equal(drawn, torch.get_rng_state())
-        assert all(torch.equal(values, before[name]) for name, values in judge.state_dict().items())
+    @trainer.on(Events.ITERATION_COMPLETED(once=1))
+    def look():
+        seen.append((judge.training, torch.get_rng_state(), copy.deepcopy(judge.state_dict())))
 
-    trainer.add_event_handler(Events.ITERATION_COMPLETED(once=1), compare)
     trainer.run()
+    ((training, draws, after),) = seen
+    assert training and torch.equal(drawn, draws)
+    assert all(torch.equal(values, before[name]) for name, values in after.items())
 
 
 def test_generator_rests_between_its_steps():
